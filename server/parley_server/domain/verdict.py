@@ -1,0 +1,136 @@
+"""From findings to a verdict.
+
+Checks say what they saw, rules say what follows, ``judge`` puts both together. It is the only place where an outcome is chosen.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import TypeAlias
+
+from parley_server.domain.rules import Effect, FailMode, RuleHead
+
+
+class Stage(StrEnum):
+    """When something was found."""
+
+    INLINE = "inline"
+    LATE = "late"
+    RESCAN = "rescan"
+    MODERATOR = "moderator"
+    REPORT = "report"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check saw: a rule's condition is met.
+
+    Attributes:
+        field: ``body`` or ``name``.
+        span: code points ``first`` … ``end`` (excluded) of the original text, where the check can tell.
+        passage: the text that met the rule, as the check read it; never shown to others than moderators.
+    """
+
+    rule: RuleHead
+    check: str
+    field: str = "body"
+    span: tuple[int, int] | None = None
+    passage: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A check that could not answer, for one rule that needs it. ``cause``: ``timeout`` or an error's class name."""
+
+    rule: RuleHead
+    check: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """Publish. ``uninspected``: failures whose rules say ``allow-and-rescan``."""
+
+    ruleset: int
+    uninspected: tuple[Failure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """Publish, and alert."""
+
+    ruleset: int
+    findings: tuple[Finding, ...]
+    uninspected: tuple[Failure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Withhold:
+    """Do not publish; a person decides. Either findings or failures name the ground; the first one leads."""
+
+    ruleset: int
+    findings: tuple[Finding, ...]
+    failures: tuple[Failure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Do not publish, final."""
+
+    ruleset: int
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unjudged:
+    """Do not publish and store nothing: a check could not answer and its rule says ``refuse``. Never called spam."""
+
+    ruleset: int
+    failures: tuple[Failure, ...]
+
+
+Verdict: TypeAlias = Allow | Flag | Withhold | Refuse | Unjudged
+
+
+class _Weight(IntEnum):
+    """Order of effects; the heaviest wins. A rule of effect ``retract`` that answers before delivery withholds."""
+
+    FLAG = 1
+    WITHHOLD = 2
+    REFUSE = 3
+
+
+_WEIGHTS = {
+    Effect.FLAG: _Weight.FLAG,
+    Effect.WITHHOLD: _Weight.WITHHOLD,
+    Effect.RETRACT: _Weight.WITHHOLD,
+    Effect.REFUSE: _Weight.REFUSE,
+}
+
+
+def judge(ruleset: int, findings: Iterable[Finding], failures: Iterable[Failure] = ()) -> Verdict:
+    """Choose the outcome of one inspection.
+
+    Args:
+        ruleset: version of the one rule set that all findings come from.
+        findings: in any order.
+        failures: in any order; each meets the fail mode of its rule.
+
+    Returns:
+        ``Refuse`` if a finding says so; else ``Unjudged`` if a failure says refuse; else ``Withhold`` if a finding or a failure says so;
+        else ``Flag`` or ``Allow``. Findings lead with the heaviest effect, then the greatest severity, then the rule's id, so that
+        the same message gives the same verdict whatever order the checks answered in.
+    """
+    seen = tuple(sorted(findings, key=lambda f: (-_WEIGHTS[f.rule.effect], -f.rule.severity.rank, f.rule.id, f.span or (0, 0))))
+    failed = tuple(sorted(failures, key=lambda f: (f.rule.id, f.check)))
+    heaviest = _WEIGHTS[seen[0].rule.effect] if seen else None
+    if heaviest is _Weight.REFUSE:
+        return Refuse(ruleset, seen)
+    refusing = tuple(f for f in failed if f.rule.fail is FailMode.REFUSE)
+    if refusing:
+        return Unjudged(ruleset, refusing)
+    holding = tuple(f for f in failed if f.rule.fail is FailMode.HOLD)
+    if heaviest is _Weight.WITHHOLD or holding:
+        return Withhold(ruleset, seen, holding)
+    passing = tuple(f for f in failed if f.rule.fail is FailMode.ALLOW_AND_RESCAN)
+    return Flag(ruleset, seen, passing) if seen else Allow(ruleset, passing)
