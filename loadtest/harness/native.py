@@ -1,0 +1,38 @@
+"""The two programs that must cost little, readers and floor: built from C where there is a compiler, else in Python."""
+
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+NATIVE: Final = Path(__file__).resolve().parent.parent / "native"
+BUILD: Final = NATIVE / "build"
+COMPILE_WITHIN_S: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program that is ready to start. ``compiled`` is false for the Python stand-in, which tables must name."""
+
+    argv: tuple[str, ...]
+    compiled: bool
+
+
+def program(name: str) -> Program:
+    """Return ``native/NAME.c`` compiled, or ``native/NAME.py`` where there is no C compiler.
+
+    Raises:
+        subprocess.CalledProcessError: there is a compiler and it fails.
+    """
+    source, binary = NATIVE / f"{name}.c", BUILD / name
+    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if compiler is None:
+        return Program((sys.executable, str(NATIVE / f"{name}.py")), compiled=False)
+    if not binary.exists() or binary.stat().st_mtime < source.stat().st_mtime:
+        BUILD.mkdir(exist_ok=True)
+        fresh = binary.with_suffix(".new")
+        subprocess.run([compiler, "-O2", "-o", str(fresh), str(source)], check=True, timeout=COMPILE_WITHIN_S)
+        fresh.replace(binary)
+    return Program((str(binary),), compiled=True)

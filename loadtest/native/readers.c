@@ -1,0 +1,290 @@
+/* N WebSocket readers in one cheap process: the receiving end of every scenario.
+ *
+ * Usage: readers [-p path] [-s subprotocol] [-f prefix] [-k prelude] [-b bytes] [-t seconds] PORT N
+ *   -p  request path (/)
+ *   -s  subprotocol to ask for (none)
+ *   -f  file of client frames, masked, sent by each reader right after its handshake
+ *   -k  frames that each reader must have got before READY is printed (0)
+ *   -b  least payload of a frame that counts as a delivery (1); what is smaller is counted as a frame only
+ *   -t  greatest life of the process in seconds (600)
+ *
+ * Prints "READY N" when every reader is connected and has its prelude, then obeys lines on stdin:
+ *   count      -> "count deliveries=D frames=F bytes=B reads=R least=L most=M closed=C cpu_us=U"
+ *   until D    -> "until D T" once D deliveries have arrived; T is CLOCK_MONOTONIC in nanoseconds
+ * At the end of stdin, or of its life, it prints a last count and exits. Totals run from the start of the process.
+ *
+ * It looks at frame headers only, never at payloads, does not check the handshake's key and answers no ping: what it costs must stay
+ * far below what the server under test costs.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { PREFIX_BYTES_MAX = 1 << 16, RESPONSE_BYTES_MAX = 1 << 14, EVENTS_MAX = 512, HANDSHAKE_WITHIN_S = 20 };
+
+struct reader {
+    int fd;
+    uint8_t head[10]; /* a server's frame header: 2, 4 or 10 bytes, never masked */
+    uint8_t head_len;
+    uint64_t size; /* payload of the frame that is being read */
+    uint64_t left; /* bytes of it still to come */
+    uint64_t frames;
+    uint64_t deliveries;
+};
+
+static struct reader *readers;
+static int reader_count;
+static uint64_t bytes_min = 1, prelude;
+static uint64_t deliveries, frames, bytes, reads, closed;
+static int waiting; /* readers that still miss a part of their prelude */
+static uint64_t until;
+
+static void fail(const char *what) {
+    fprintf(stderr, "readers: %s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+static uint64_t now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t cpu_us(void) {
+    struct rusage r;
+    getrusage(RUSAGE_SELF, &r);
+    return (uint64_t)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) * 1000000u + (uint64_t)(r.ru_utime.tv_usec + r.ru_stime.tv_usec);
+}
+
+static void frame_done(struct reader *r) {
+    int opcode = r->head[0] & 0x0f;
+    r->head_len = 0;
+    r->frames++;
+    frames++;
+    if (r->frames == prelude)
+        waiting--;
+    if (opcode < 8 && r->size >= bytes_min) {
+        r->deliveries++;
+        deliveries++;
+    }
+}
+
+static void consume(struct reader *r, const uint8_t *data, size_t len) {
+    while (len > 0) {
+        if (r->left > 0) {
+            size_t take = len < r->left ? len : (size_t)r->left;
+            r->left -= take;
+            data += take;
+            len -= take;
+            if (r->left == 0)
+                frame_done(r);
+            continue;
+        }
+        r->head[r->head_len++] = *data++;
+        len--;
+        if (r->head_len < 2)
+            continue;
+        int short_len = r->head[1] & 0x7f;
+        int extra = short_len == 126 ? 2 : short_len == 127 ? 8 : 0;
+        if (r->head_len < 2 + extra)
+            continue;
+        uint64_t size = extra ? 0 : (uint64_t)short_len;
+        for (int i = 0; i < extra; i++)
+            size = size << 8 | r->head[2 + i];
+        r->size = r->left = size;
+        if (size == 0)
+            frame_done(r);
+    }
+}
+
+/* Connects one reader, blocking: the next one begins when this one's handshake is done. */
+static void open_reader(struct reader *r, int port, const char *request, const uint8_t *prefix, size_t prefix_len) {
+    static char response[RESPONSE_BYTES_MAX];
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct timeval within = {.tv_sec = HANDSHAKE_WITHIN_S};
+    r->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (r->fd < 0)
+        fail("socket");
+    setsockopt(r->fd, SOL_SOCKET, SO_RCVTIMEO, &within, sizeof within);
+    if (connect(r->fd, (struct sockaddr *)&to, sizeof to) < 0)
+        fail("connect");
+    if (send(r->fd, request, strlen(request), MSG_NOSIGNAL) < 0)
+        fail("send request");
+    size_t got = 0;
+    char *end = NULL;
+    while (end == NULL) {
+        ssize_t n = got < sizeof response - 1 ? recv(r->fd, response + got, sizeof response - 1 - got, 0) : 0;
+        if (n <= 0)
+            fail("handshake ended early");
+        got += (size_t)n;
+        response[got] = 0;
+        end = strstr(response, "\r\n\r\n");
+    }
+    if (strncmp(response, "HTTP/1.1 101", 12) != 0) {
+        fprintf(stderr, "readers: handshake refused: %.200s\n", response);
+        exit(1);
+    }
+    size_t head = (size_t)(end + 4 - response);
+    consume(r, (uint8_t *)response + head, got - head);
+    if (prefix_len > 0 && send(r->fd, prefix, prefix_len, MSG_NOSIGNAL) != (ssize_t)prefix_len)
+        fail("send prefix");
+}
+
+static void print_count(void) {
+    uint64_t least = UINT64_MAX, most = 0;
+    for (int i = 0; i < reader_count; i++) {
+        least = readers[i].deliveries < least ? readers[i].deliveries : least;
+        most = readers[i].deliveries > most ? readers[i].deliveries : most;
+    }
+    printf("count deliveries=%" PRIu64 " frames=%" PRIu64 " bytes=%" PRIu64 " reads=%" PRIu64 " least=%" PRIu64 " most=%" PRIu64
+           " closed=%" PRIu64 " cpu_us=%" PRIu64 "\n",
+           deliveries, frames, bytes, reads, least, most, closed, cpu_us());
+    fflush(stdout);
+}
+
+static void answer_until(void) {
+    if (until > 0 && deliveries >= until) {
+        printf("until %" PRIu64 " %" PRIu64 "\n", until, now_ns());
+        fflush(stdout);
+        until = 0;
+    }
+}
+
+/* Obeys what stands on stdin; returns 0 at its end. */
+static int obey(void) {
+    static char line[256];
+    static size_t len;
+    ssize_t n = read(STDIN_FILENO, line + len, sizeof line - 1 - len);
+    if (n < 0)
+        return errno == EAGAIN || errno == EINTR;
+    if (n == 0)
+        return 0;
+    len += (size_t)n;
+    line[len] = 0;
+    char *at = line, *stop;
+    while ((stop = strchr(at, '\n')) != NULL) {
+        *stop = 0;
+        if (strcmp(at, "count") == 0) {
+            print_count();
+        } else if (sscanf(at, "until %" SCNu64, &until) == 1) {
+            answer_until();
+        } else {
+            fprintf(stderr, "readers: no such command: %s\n", at);
+            exit(2);
+        }
+        at = stop + 1;
+    }
+    len -= (size_t)(at - line);
+    memmove(line, at, len);
+    return len < sizeof line - 1;
+}
+
+static void read_some(struct reader *r, int poller) {
+    static uint8_t buffer[1 << 18];
+    ssize_t n = recv(r->fd, buffer, sizeof buffer, MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n <= 0) {
+        epoll_ctl(poller, EPOLL_CTL_DEL, r->fd, NULL);
+        close(r->fd);
+        closed++;
+        return;
+    }
+    bytes += (uint64_t)n;
+    reads++;
+    consume(r, buffer, (size_t)n);
+    answer_until();
+}
+
+int main(int argc, char **argv) {
+    const char *path = "/", *subprotocol = "", *prefix_file = NULL;
+    static uint8_t prefix[PREFIX_BYTES_MAX];
+    size_t prefix_len = 0;
+    int option, life_s = 600;
+    while ((option = getopt(argc, argv, "p:s:f:k:b:t:")) != -1) {
+        switch (option) {
+        case 'p': path = optarg; break;
+        case 's': subprotocol = optarg; break;
+        case 'f': prefix_file = optarg; break;
+        case 'k': prelude = strtoull(optarg, NULL, 10); break;
+        case 'b': bytes_min = strtoull(optarg, NULL, 10); break;
+        case 't': life_s = atoi(optarg); break;
+        default: return 2;
+        }
+    }
+    if (argc - optind != 2) {
+        fprintf(stderr, "usage: readers [-p path] [-s subprotocol] [-f prefix] [-k prelude] [-b bytes] [-t seconds] PORT N\n");
+        return 2;
+    }
+    int port = atoi(argv[optind]);
+    reader_count = atoi(argv[optind + 1]);
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a harness that dies leaves nobody behind */
+    if (prefix_file != NULL) {
+        FILE *f = fopen(prefix_file, "rb");
+        if (f == NULL)
+            fail(prefix_file);
+        prefix_len = fread(prefix, 1, sizeof prefix, f);
+        fclose(f);
+    }
+    readers = calloc((size_t)reader_count, sizeof *readers);
+    if (readers == NULL)
+        fail("calloc");
+    char request[1024];
+    snprintf(request, sizeof request,
+             "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s%s%s\r\n",
+             path, port, *subprotocol ? "Sec-WebSocket-Protocol: " : "", subprotocol, *subprotocol ? "\r\n" : "");
+
+    int poller = epoll_create1(EPOLL_CLOEXEC);
+    waiting = prelude > 0 ? reader_count : 0;
+    for (int i = 0; i < reader_count; i++) {
+        open_reader(&readers[i], port, request, prefix, prefix_len);
+        struct epoll_event wanted = {.events = EPOLLIN, .data.ptr = &readers[i]};
+        epoll_ctl(poller, EPOLL_CTL_ADD, readers[i].fd, &wanted);
+    }
+    fcntl(STDIN_FILENO, F_SETFL, fcntl(STDIN_FILENO, F_GETFL) | O_NONBLOCK);
+    struct epoll_event commands = {.events = EPOLLIN, .data.ptr = NULL};
+    if (epoll_ctl(poller, EPOLL_CTL_ADD, STDIN_FILENO, &commands) < 0)
+        fail("stdin must be a pipe or a terminal");
+
+    static struct epoll_event events[EVENTS_MAX];
+    uint64_t end_ns = now_ns() + (uint64_t)life_s * 1000000000u;
+    int ready = 0;
+    for (;;) {
+        if (!ready && waiting == 0) {
+            ready = 1;
+            printf("READY %d\n", reader_count);
+            fflush(stdout);
+        }
+        int n = epoll_wait(poller, events, EVENTS_MAX, 1000);
+        if (n < 0 && errno != EINTR)
+            fail("epoll_wait");
+        for (int i = 0; i < n; i++) {
+            if (events[i].data.ptr != NULL) {
+                read_some(events[i].data.ptr, poller);
+            } else if (!obey()) {
+                print_count();
+                return 0;
+            }
+        }
+        if (now_ns() > end_ns) {
+            print_count();
+            return 0;
+        }
+    }
+}
