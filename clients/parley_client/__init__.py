@@ -1,0 +1,1 @@
+"""Parley's Python SDK and the `parley` command."""
