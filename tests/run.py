@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 ROOT = Path(__file__).resolve().parent.parent
 SUITE_SECONDS_MAX = 900
@@ -96,7 +96,8 @@ def run(suite: Suite) -> Result:
     started = time.monotonic()
     result = Result(suite.name)
     if suite.folder is None:
-        result.failed = any([call(command) != 0 for command in suite.commands])  # a list: the second runs after a failure too
+        for command in suite.commands:
+            result.failed |= call(command) != 0
     elif reason := why_not(suite):
         result.skips[reason] += 1
         result.tests = 1
@@ -128,7 +129,7 @@ def run_pytest(folder: str, result: Result) -> None:
         if not report_file.exists():
             return
         # The file was written by pytest a moment ago: the parser's weakness against hostile XML does not matter.
-        cases = list(ElementTree.parse(report_file).iter("testcase"))  # noqa: S314
+        cases = list(ET.parse(report_file).iter("testcase"))  # noqa: S314
     result.tests = len(cases)
     for case in cases:
         if (skip := case.find("skipped")) is not None:

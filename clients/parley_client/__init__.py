@@ -1,1 +1,0 @@
-"""Parley's Python SDK and the `parley` command."""
