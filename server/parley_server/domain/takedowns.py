@@ -6,12 +6,16 @@ transaction. What the record holds follows the statement of reasons of the Digit
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
-from parley_protocol.frames import Alert, Edited, Posted, Restored, Retracted, Standing, VerdictNotice
+from parley_protocol.frames import Alert, CaseState, Edited, Posted, Restored, Retracted, Standing, VerdictNotice
 from parley_protocol.ids import AccountId, BoardId, CaseId, PostId, TakedownId
 from parley_server.domain.rules import Severity
 from parley_server.domain.verdict import Stage
+
+
+APPEAL_WITHIN_US: Final = 183 * 86_400 * 1_000_000
+"""Time for an appeal: six months."""
 
 
 class Kind(StrEnum):
@@ -112,7 +116,7 @@ class Case:
 
     case: CaseId
     rev: int
-    state: str
+    state: CaseState
     board: BoardId
     post: PostId
     policy: str

@@ -1,0 +1,1 @@
+"""The edge: front door, WebSocket connections, hub and hot log, HTTP routes."""

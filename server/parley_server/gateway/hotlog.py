@@ -1,0 +1,187 @@
+"""The latest events of one board in memory: each body in one slot, each event encoded once per format.
+
+The ring knows no sockets. Whoever reads asks for the bytes after its cursor, and gets them as of that moment: a slot that was blanked
+since reads as ``gone``, one that was edited reads as its latest text. That is what makes a retraction reach slow readers.
+
+Source: design, "Hot log: slots and cursors, not queues of copies"; decision 0004.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from enum import IntFlag
+
+from parley_protocol.frames import Deleted, Edited, Event, Gone, Posted, Reacted, Restored, Retracted
+from parley_protocol.ids import BoardId, PostId
+from parley_server.gateway.wire import FORMATS, message
+from parley_server.limits import RING_BYTES_MAX, RING_EVENTS_MAX
+
+
+class Kinds(IntFlag):
+    """What a subscription asks for; ``ALWAYS`` cannot be filtered out."""
+
+    POSTED = 1
+    EDITED = 2
+    DELETED = 4
+    REACTED = 8
+    PRESENCE = 16
+    TYPING = 32
+    ALWAYS = 64
+    ALL = 127
+
+
+_KIND_OF: dict[type[Event], Kinds] = {
+    Posted: Kinds.POSTED,
+    Edited: Kinds.EDITED,
+    Deleted: Kinds.DELETED,
+    Reacted: Kinds.REACTED,
+    Retracted: Kinds.ALWAYS,
+    Restored: Kinds.ALWAYS,
+    Gone: Kinds.ALWAYS,
+}
+
+
+def kind_of(event: Event) -> Kinds:
+    """Return the kind that a filter asks about."""
+    return _KIND_OF[type(event)]
+
+
+def kinds_of(names: tuple[str, ...]) -> Kinds | None:
+    """Read ``subscribe.kinds``; empty asks for all, an unknown name gives ``None``."""
+    if not names:
+        return Kinds.ALL
+    asked = Kinds.ALWAYS
+    for name in names:
+        kind = Kinds.__members__.get(name.upper())
+        if kind is None or kind in (Kinds.ALWAYS, Kinds.ALL):
+            return None
+        asked |= kind
+    return asked
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """The one place in memory that holds a post's body. ``entries``: the events in the ring that show it."""
+
+    body: str
+    rev: int
+    entries: "list[Entry]" = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """One event in the ring, without its body. ``messages``: encoded once for each format that was asked for;
+    ``weight``: what it counts towards ``RING_BYTES_MAX``."""
+
+    event: Event
+    kind: Kinds
+    slot: Slot | None
+    messages: list[bytes | None]
+    weight: int
+
+    def encoded(self, form: int) -> bytes:
+        """Return the event as one WebSocket message, as of now."""
+        held = self.messages[form]
+        if held is None:
+            held = self.messages[form] = message(self.now(), form)
+        return held
+
+    def now(self) -> Event:
+        """Return the event with its slot's text."""
+        if self.slot is not None and isinstance(self.event, Posted | Edited | Restored):
+            return replace(self.event, body=self.slot.body, rev=self.slot.rev)
+        return self.event
+
+
+@dataclass(slots=True, eq=False)
+class HotLog:
+    """A board's ring. ``head`` is the seq of its newest event; the ring holds the events ``first`` … ``head`` without a gap."""
+
+    board: BoardId
+    epoch: str
+    head: int
+    ring: deque[Entry] = field(default_factory=deque)
+    slots: dict[PostId, Slot] = field(default_factory=dict)
+    bytes: int = 0
+
+    @property
+    def first(self) -> int:
+        """Return the seq of the oldest event in the ring, ``head + 1`` if it is empty."""
+        return self.head - len(self.ring) + 1
+
+    def append(self, event: Event, *, stopped: bool = False) -> Entry:
+        """Add the event that follows ``head``. ``stopped``: its post is being retracted; it reads as ``gone`` from the start.
+
+        An edit renews the slot, so that older events of the post show the new text; a retraction or a deletion blanks it.
+        """
+        assert event.seq == self.head + 1, f"{self.board}: seq {event.seq} after {self.head}"
+        self.head = event.seq
+        slot: Slot | None = None
+        match event:
+            case Posted() | Edited() | Restored() if not stopped:
+                slot = self._fill(event.post, event.body, event.rev)
+                kept: Event = replace(event, body="")
+            case Posted() | Edited() | Restored():
+                kept = Gone(self.board, event.seq, event.post)
+            case Retracted() | Deleted():
+                self.blank(event.post)
+                kept = event
+            case _:
+                kept = event
+        entry = Entry(kept, kind_of(kept), slot, [None] * len(FORMATS), _weight(event))
+        if slot is not None:
+            slot.entries.append(entry)
+        self.ring.append(entry)
+        self.bytes += entry.weight
+        self._trim()
+        return entry
+
+    def blank(self, post: PostId) -> list[Entry]:
+        """Forget the body of ``post``: its events read as ``gone`` from now on. Returns them, oldest first."""
+        slot = self.slots.pop(post, None)
+        if slot is None:
+            return []
+        for entry in slot.entries:
+            entry.event = Gone(self.board, entry.event.seq, post)
+            entry.kind = Kinds.ALWAYS
+            entry.slot = None
+            entry.messages = [None] * len(FORMATS)
+        slot.body = ""
+        return slot.entries
+
+    def after(self, seq: int) -> Iterator[Entry]:
+        """Iterate over the entries above ``seq``, which must not lie before the ring."""
+        start = seq - self.first + 1
+        assert start >= 0, f"{self.board}: {seq} lies before the ring"
+        if start > len(self.ring) // 2:
+            # A deque is slow in its middle: walk back from the end for the few newest.
+            newest = [self.ring[index] for index in range(start, len(self.ring))]
+            return iter(newest)
+        return iter(list(self.ring)[start:])
+
+    def _fill(self, post: PostId, body: str, rev: int) -> Slot:
+        """Put a text into the post's slot, unless a later revision is there already."""
+        slot = self.slots.get(post)
+        if slot is None:
+            slot = self.slots[post] = Slot(body, rev)
+        elif rev >= slot.rev:
+            slot.body, slot.rev = body, rev
+            for entry in slot.entries:
+                entry.messages = [None] * len(FORMATS)
+        return slot
+
+    def _trim(self) -> None:
+        """Let the oldest events go until the ring is within its bounds."""
+        while len(self.ring) > RING_EVENTS_MAX or (self.bytes > RING_BYTES_MAX and len(self.ring) > 1):
+            entry = self.ring.popleft()
+            self.bytes -= entry.weight
+            if entry.slot is not None:
+                entry.slot.entries.remove(entry)
+                post = entry.event.post
+                if not entry.slot.entries and post is not None:
+                    del self.slots[post]
+
+
+def _weight(event: Event) -> int:
+    """Estimate the memory of an event: its body, and what every event costs."""
+    return 512 + (len(event.body) if isinstance(event, Posted | Edited | Restored) else 0)

@@ -1,0 +1,1 @@
+"""The path of a post and of a takedown: where access, inspection, store and hub meet."""
