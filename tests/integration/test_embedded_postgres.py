@@ -223,9 +223,14 @@ async def test_a_postgres_that_outlived_its_parent_is_ended_by_the_next_start(fo
     command = [str(program), "-D", str(folder / "cluster")]
     port = str(embedded_postgres._free_port())
     options = ["-c", "listen_addresses=127.0.0.1", "-c", f"port={port}", "-c", "unix_socket_directories="]
-    uid, gid, groups = (user.st_uid, user.st_gid, []) if os.geteuid() == 0 else (None, None, None)
+    is_root = os.geteuid() == 0
     orphan = subprocess.Popen(
-        [*command, *options], cwd=folder / "cluster", stderr=subprocess.DEVNULL, user=uid, group=gid, extra_groups=groups
+        [*command, *options],
+        cwd=folder / "cluster",
+        stderr=subprocess.DEVNULL,
+        user=user.st_uid if is_root else None,
+        group=user.st_gid if is_root else None,
+        extra_groups=[] if is_root else None,
     )
     reaped = asyncio.create_task(asyncio.to_thread(orphan.wait))  # an orphan's parent is init, which reaps it
     try:
