@@ -43,3 +43,6 @@ PARTITIONS_AHEAD: Final = 2
 
 MIGRATION_S: Final = 3_600.0
 """One migration, and the wait for another process that migrates. Full: the start fails, nothing of that migration stays."""
+
+INDEX_S: Final = 1.0
+"""Time between two turns of upkeep. Full: searches read a longer list, up to 64 MB; then posts pay (0002_board_log.sql)."""

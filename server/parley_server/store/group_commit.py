@@ -33,7 +33,7 @@ with drafts as (
                          $10::integer[], $11::boolean[], $12::text[])
         with ordinality as d (post, board, author, name, nonce, digest, body, at_us, reply_to, ruleset, uninspected, words, place)
 ), heads as (
-    select id, head from boards where id in (select board from drafts) order by id for no key update
+    select id, head from boards where id = any($13::text[]) order by id for no key update
 ), fresh as (
     insert into nonces (author, nonce, post, digest)
     select d.author, d.nonce, d.post, d.digest from drafts d join heads h on h.id = d.board order by d.place
@@ -51,7 +51,8 @@ with drafts as (
     insert into bodies (post, rev, body, words)
     select post, 1, body, array_to_tsvector(string_to_array(words, ' ')) from numbered
 ), moved as (
-    update boards b set head = n.head from (select board, max(seq) as head from numbered group by board) n where b.id = n.board
+    update boards b set head = n.head from (select board, max(seq) as head from numbered group by board) n
+    where b.id = n.board and b.id = any($13::text[])
 )
 select h.id as board, n.post, n.seq from heads h left join numbered n on n.board = h.id
 """
@@ -188,6 +189,7 @@ async def _commit(connection: Connection, append: "PreparedStatement[Row]", batc
         [draft.ruleset for draft in drafts],
         [draft.uninspected for draft in drafts],
         [waiting.words for waiting in batch],
+        list({draft.board for draft in drafts}),
     )
     boards = {row["board"] for row in rows}
     seqs: dict[str, int] = {row["post"]: row["seq"] for row in rows if row["post"] is not None}

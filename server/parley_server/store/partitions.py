@@ -1,15 +1,9 @@
 """Months of the board log: each has its own partition, made before it begins."""
 
-import asyncio
-from collections.abc import Callable
 from datetime import UTC, datetime
 
-from parley_server.ports import Unavailable
 from parley_server.store import bounds
 from parley_server.store.pool import Connection, Database
-
-_DAY_S = 86_400.0
-_RETRY_S = 60.0
 
 
 def month_start(at_us: int, ahead: int = 0) -> datetime:
@@ -39,17 +33,6 @@ async def ensure_partitions(database: Database, now_us: int) -> list[str]:
         return made
 
     return await database.run(work)
-
-
-async def keep_partitions(database: Database, now_us: Callable[[], int]) -> None:
-    """Run ``ensure_partitions`` now and once a day, until cancelled; while PostgreSQL is down, once a minute."""
-    while True:
-        try:
-            await ensure_partitions(database, now_us())
-        except Unavailable:
-            await asyncio.sleep(_RETRY_S)
-        else:
-            await asyncio.sleep(_DAY_S)
 
 
 async def _ensure(connection: Connection, first: datetime, end: datetime) -> str | None:

@@ -20,6 +20,7 @@ create table cases (
     opened_at_us    bigint  not null,
     first_alert     bigint  not null,
     claimed_by      text,
+    claimed_at_us   bigint,
     decided_by      text,
     decided_action  text    check (decided_action in ('release', 'refuse', 'retract', 'restore', 'dismiss')),
     decided_policy  text,
@@ -44,10 +45,10 @@ create table alerts (
     count    integer not null check (count >= 1),  -- alerts of the case up to this one
     post     text    not null,
     at_us    bigint  not null,
-    acked_by text,
-    acked_at_us bigint
+    acknowledged_by    text,
+    acknowledged_at_us bigint
 );
-create index alerts_waiting on alerts (n) where acked_by is null;
+create index alerts_waiting on alerts (n) where acknowledged_by is null;
 create index alerts_case on alerts (case_id);
 alter table cases add foreign key (first_alert) references alerts deferrable initially deferred;
 
