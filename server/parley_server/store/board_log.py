@@ -41,7 +41,7 @@ class PgBoardLog:
                 return refused
             assert stored is not None
             return await writes.publish_edit(
-                connection, stored, stored.rev + 1, draft.body, draft.at_us, draft.ruleset, draft.uninspected
+                connection, stored, stored.rev + 1, draft.body, draft.at_us, draft.ruleset, uninspected=draft.uninspected
             )
 
         return await self._database.run(work)

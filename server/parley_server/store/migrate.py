@@ -46,10 +46,9 @@ class Migration:
 
 def migrations() -> list[Migration]:
     """Read the files that come with this version, in order."""
-    found: list[Migration] = []
-    for file in resources.files("parley_server.store").joinpath("migrations").iterdir():
-        if named := _NAME.fullmatch(file.name):
-            found.append(Migration(int(named[1]), named[2], file.read_text(encoding="utf-8")))
+    files = resources.files("parley_server.store").joinpath("migrations").iterdir()
+    named = ((file, _NAME.fullmatch(file.name)) for file in files)
+    found = [Migration(int(name[1]), name[2], file.read_text(encoding="utf-8")) for file, name in named if name]
     found.sort(key=lambda migration: migration.number)
     assert [migration.number for migration in found] == list(range(1, len(found) + 1)), "migrations are numbered without gap"
     return found

@@ -1,6 +1,7 @@
 """Months of the board log: each has its own partition, made before it begins."""
 
 from datetime import UTC, datetime
+from itertools import pairwise
 
 from parley_server.store import bounds
 from parley_server.store.pool import Connection, Database
@@ -26,11 +27,8 @@ async def ensure_partitions(database: Database, now_us: int) -> list[str]:
     async def work(connection: Connection) -> list[str]:
         # Two nodes that start together would both find the month missing.
         await connection.execute("lock table events in share update exclusive mode")
-        made: list[str] = []
-        for ahead in range(bounds.PARTITIONS_AHEAD + 1):
-            if name := await _ensure(connection, month_start(now_us, ahead), month_start(now_us, ahead + 1)):
-                made.append(name)
-        return made
+        starts = [month_start(now_us, ahead) for ahead in range(bounds.PARTITIONS_AHEAD + 2)]
+        return [name for first, end in pairwise(starts) if (name := await _ensure(connection, first, end))]
 
     return await database.run(work)
 

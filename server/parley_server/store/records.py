@@ -5,9 +5,9 @@ reasons of the Digital Services Act, article 17, as far as a post can have them.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from parley_server.domain.rules import Ground
 from parley_server.domain.takedowns import Actor, Case, Detection, Kind, Restriction, Reversal
@@ -17,7 +17,6 @@ from parley_server.store.seal import Sealed, Sealer, evidence_hash
 from parley_server.store.writes import Stored
 
 _SCHEMA_VERSION: Final = 1
-_NOW_US: Final = "(extract(epoch from clock_timestamp()) * 1000000)::bigint"
 
 # Reversals stand in the same order as restrictions and take policy and subject from the one that they end.
 RECORDS: Final = """
@@ -95,7 +94,7 @@ async def add_takedown(
         " facts, severity, stage, detection, detected_at_us, stopped_at_us, appeal_until_us, evidence_takedown, evidence_rev,"
         " evidence_hash, case_id, n, recorded_at_us)"
         " select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, records,"
-        f" {_NOW_US} from head",
+        " (extract(epoch from clock_timestamp()) * 1000000)::bigint from head",
         restriction.takedown,
         restriction.kind.value,
         stored.post,
@@ -111,7 +110,7 @@ async def add_takedown(
         restriction.facts,
         restriction.severity.value,
         restriction.stage.value,
-        json.dumps(_detection(restriction.detection)),
+        detection_text(restriction.detection),
         restriction.detected_at_us,
         restriction.stopped_at_us,
         restriction.appeal_until_us,
@@ -126,7 +125,7 @@ async def add_reversal(connection: Connection, reversal: Reversal, reverses: str
     await connection.execute(
         "with head as (update alert_head set records = records + 1 returning records)"
         " insert into reversals (id, kind, reverses, actor_type, actor_account, reason, at_us, case_id, n, recorded_at_us)"
-        f" select $1, $2, $3, $4, $5, $6, $7, $8, records, {_NOW_US} from head",
+        " select $1, $2, $3, $4, $5, $6, $7, $8, records, (extract(epoch from clock_timestamp()) * 1000000)::bigint from head",
         reversal.takedown,
         reversal.kind.value,
         reverses,
@@ -143,7 +142,7 @@ def by_machine(actor: Actor) -> bool:
     return actor.type in ("system", "rule")
 
 
-def public(row: Row) -> dict[str, object]:
+def public(row: Row | Mapping[str, Any]) -> dict[str, object]:
     """Write a row of ``RECORDS`` as the record that its author, moderators and auditors read: JSON, times as RFC 3339."""
     kind = Kind(row["kind"])
     record: dict[str, object] = {
@@ -167,7 +166,7 @@ def public(row: Row) -> dict[str, object]:
         "severity": row["severity"],
         "source": "notice" if row["stage"] == Stage.REPORT else "own-initiative",
         "detection": detection,
-        "decision_mode": _decision_mode(detection["automated"], row["actor_type"]),
+        "decision_mode": _decision_mode(row["actor_type"], automated=detection["automated"]),
         "verdict_stage": row["stage"],
         "rule_set_version": detection["ruleset"],
         "detected_at": _time(row["detected_at_us"]),
@@ -188,28 +187,31 @@ _EFFECTS: Final = {
 }
 
 
-def _ground(row: Row) -> dict[str, object]:
+def _ground(row: Row | Mapping[str, Any]) -> dict[str, object]:
     """Name what the policy rests on, under the key that the statement of reasons has for it."""
     if Ground(row["ground"]) is Ground.LAW:
         return {"ground": "illegal", "legal_ground": row["reference"], "legal_explanation": row["explanation"]}
     return {"ground": "incompatible", "terms_ground": row["reference"], "terms_explanation": row["explanation"]}
 
 
-def _decision_mode(automated: bool, actor_type: str) -> str:
+def _decision_mode(actor_type: str, *, automated: bool) -> str:
     """Say how much of the decision was a machine's: ``full``, ``partial`` (it found, a person decided) or ``none``."""
     if actor_type in ("system", "rule"):
         return "full"
     return "partial" if automated else "none"
 
 
-def _detection(detection: Detection) -> dict[str, object]:
-    return {
-        "automated": detection.automated,
-        "rules": [{"id": rule, "version": version} for rule, version in detection.rules],
-        "spans": [list(span) for span in detection.spans],
-        "ruleset": detection.ruleset,
-        "failed_checks": list(detection.failed_checks),
-    }
+def detection_text(detection: Detection) -> str:
+    """Write a detection as the JSON that the record keeps."""
+    return json.dumps(
+        {
+            "automated": detection.automated,
+            "rules": [{"id": rule, "version": version} for rule, version in detection.rules],
+            "spans": [list(span) for span in detection.spans],
+            "ruleset": detection.ruleset,
+            "failed_checks": list(detection.failed_checks),
+        }
+    )
 
 
 def _time(at_us: int) -> str:

@@ -97,7 +97,7 @@ class Sealer:
 
     def digest(self, author: str, nonce: str, body: str) -> bytes:
         """Return what tells whether a nonce comes again with the same body; 16 bytes, useless without the key."""
-        return hmac.digest(self._digesting, "\0".join((author, nonce, body)).encode(), "sha256")[:_DIGEST_BYTES]
+        return hmac.digest(self._digesting, f"{author}\0{nonce}\0{body}".encode(), "sha256")[:_DIGEST_BYTES]
 
 
 def evidence_hash(commitments: Sequence[bytes]) -> bytes:

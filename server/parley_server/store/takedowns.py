@@ -102,7 +102,7 @@ class PgTakedowns:
                 assert not isinstance(open_case, Refused)  # Only a case that is named can be refused.
                 case = open_case
                 event = await writes.publish_edit(
-                    connection, stored, stored.rev + 1, draft.body, draft.at_us, draft.ruleset, draft.uninspected
+                    connection, stored, stored.rev + 1, draft.body, draft.at_us, draft.ruleset, uninspected=draft.uninspected
                 )
             else:
                 if not await writes.lock_board(connection, draft.board):
@@ -178,7 +178,7 @@ class PgTakedowns:
                 event = Posted(stored.board, seq, post, stored.author, body, stored.at_us, rev, stored.reply_to)
             else:
                 event = await writes.publish_edit(
-                    connection, stored, rev, body, reversal.at_us, held["ruleset"], held["uninspected"]
+                    connection, stored, rev, body, reversal.at_us, held["ruleset"], uninspected=held["uninspected"]
                 )
             return await self._reversed(connection, stored, case, reversal, takedown, event)
 

@@ -173,7 +173,7 @@ async def publish_post(connection: Connection, draft: Draft) -> Posted:
 
 
 async def publish_edit(
-    connection: Connection, stored: Stored, rev: int, body: str, at_us: int, ruleset: int, uninspected: bool
+    connection: Connection, stored: Stored, rev: int, body: str, at_us: int, ruleset: int, *, uninspected: bool
 ) -> Edited:
     """Make ``body`` the latest revision ``rev`` of a published post."""
     await connection.execute("update bodies set words = null where post = $1 and words is not null", stored.post)
