@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from tests.fake_world import FakeWorld, Step, no_step
-
 from parley_protocol import codes
 from parley_protocol.ids import AccountId, BoardId, SessionId
 from parley_server.domain.answers import Refused
@@ -12,6 +10,7 @@ from parley_server.domain.people import AccountState, Board, BoardRole, Level, P
 from parley_server.domain.rules import Policy
 from parley_server.ports import Session
 from parley_server.store.people import handle_key
+from tests.fake_world import FakeWorld, Step, no_step
 
 
 class FakePeople:

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-from tests.fake_world import FakeEvent, FakePost, FakeWorld, Step, no_step, posted, publish, publish_edit, seen_before
-
 from parley_protocol import codes
 from parley_protocol.frames import Action, Alert, Edited, Outcome, Posted, Restored, Retracted, VerdictNotice
 from parley_protocol.ids import AccountId, PostId, TakedownId
@@ -11,6 +9,7 @@ from parley_server.domain.answers import Refused
 from parley_server.domain.posts import Draft, EditDraft, PostState, Repeat
 from parley_server.domain.takedowns import AlertDraft, Case, CaseAt, Evidence, Filed, Kind, Restriction, Reversal
 from parley_server.store import records
+from tests.fake_world import FakeEvent, FakePost, FakeWorld, Step, no_step, posted, publish, publish_edit, seen_before
 
 OUTCOMES: dict[Kind, Outcome] = {
     Kind.WITHHOLD: "held",

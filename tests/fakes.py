@@ -3,10 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from tests.fake_people import FakePeople, FakeRules
-from tests.fake_takedowns import FakeTakedowns
-from tests.fake_world import FakeEvent, FakePost, FakeWorld, Step, no_step, posted, publish, publish_edit, seen_before, standing
-
 from parley_protocol import codes
 from parley_protocol.frames import Alert, Deleted, Edited, Event, Gone, Posted, Reacted, Restored, Retracted
 from parley_protocol.ids import AccountId, BoardId, CaseId, PostId
@@ -14,6 +10,9 @@ from parley_server.domain.answers import Refused
 from parley_server.domain.posts import Draft, EditDraft, PostInfo, PostState, Reaction, Repeat
 from parley_server.domain.search import tokens
 from parley_server.domain.takedowns import Case, CaseAt, KeptDraft
+from tests.fake_people import FakePeople, FakeRules
+from tests.fake_takedowns import FakeTakedowns
+from tests.fake_world import FakeEvent, FakePost, FakeWorld, Step, no_step, posted, publish, publish_edit, seen_before, standing
 
 __all__ = ["FakeAlerts", "FakeBoardLog", "FakePeople", "FakeRules", "FakeTakedowns", "FakeWorld", "Step", "no_step"]
 

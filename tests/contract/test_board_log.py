@@ -7,8 +7,8 @@ from parley_protocol.frames import Deleted, Edited, Gone, Posted, Reacted
 from parley_protocol.ids import BoardId, PostId
 from parley_server.domain.answers import Refused
 from parley_server.domain.posts import PostInfo, PostState, Reaction, Repeat
-from tests.contract.conftest import Store
-from tests.samples import AUTHOR, GENERAL, OTHER, QUIET, a_board, a_draft, an_edit, MODERATOR
+from tests.samples import AUTHOR, GENERAL, MODERATOR, OTHER, QUIET, a_board, a_draft, an_edit
+from tests.stores import Store
 
 
 async def test_a_post_is_read_back_as_it_was_answered(store: Store) -> None:
