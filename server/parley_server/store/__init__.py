@@ -1,0 +1,1 @@
+"""PostgreSQL behind the ports: the only SQL of the project."""

@@ -1,0 +1,48 @@
+"""Bounds of the store, each with its answer to "full"."""
+
+from typing import Final
+
+CONNECTIONS_MAX: Final = 12
+"""Connections of one process, one of them the board log's writer. Full: wait ``ACQUIRE_S``, then ``Unavailable``."""
+
+ACQUIRE_S: Final = 3.0
+"""Wait for a connection. Full: ``Unavailable``."""
+
+STATEMENT_MS: Final = 5_000
+"""One statement inside PostgreSQL. Full: it is cancelled there, ``Unavailable``."""
+
+LOCK_MS: Final = 3_000
+"""Wait for one lock, above all a board's head row. Full: ``Unavailable``."""
+
+COMMAND_S: Final = 8.0
+"""One statement as the process sees it, for a server that fell silent. Full: the connection is given up, ``Unavailable``."""
+
+IDLE_TRANSACTION_MS: Final = 10_000
+"""A transaction in which nothing happens. Full: PostgreSQL ends its connection, so that no lock outlives a hung process."""
+
+WAITING_DRAFTS_MAX: Final = 4_096
+"""Accepted drafts that wait for their commit. Full: ``Unavailable`` at once; the author may try the same nonce again."""
+
+BATCH_DRAFTS_MAX: Final = 256
+"""Drafts of one group commit. Full: the others form the next one."""
+
+APPEND_S: Final = 15.0
+"""Wait of one draft for its commit. Full: ``Unavailable``; it may be stored nevertheless, the same nonce finds out."""
+
+REOPEN_S: Final = 0.5
+"""Pause of the writer after it lost its connection; drafts that come meanwhile wait in the queue."""
+
+READ_EVENTS_MAX: Final = 1_000
+"""Events of one ``read``. Full: the page ends there; ask again with its last seq."""
+
+PAGE_MAX: Final = 500
+"""Rows of one page of anything else. Full: the page ends there; ask again with its last id."""
+
+PARTITIONS_AHEAD: Final = 2
+"""Months that have a partition before they begin. Full: later events go to the default partition."""
+
+MIGRATION_S: Final = 3_600.0
+"""One migration, and the wait for another process that migrates. Full: the start fails, nothing of that migration stays."""
+
+INDEX_S: Final = 1.0
+"""Time between two turns of upkeep. Full: searches read a longer list, up to 64 MB; then posts pay (0002_board_log.sql)."""

@@ -1,0 +1,191 @@
+"""Fakes of people and rules; see tests/fakes.py."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from parley_protocol import codes
+from parley_protocol.ids import AccountId, BoardId, SessionId
+from parley_server.domain.answers import Refused
+from parley_server.domain.people import AccountState, Board, BoardRole, Level, Person, SiteRole
+from parley_server.domain.rules import Policy
+from parley_server.ports import Session
+from parley_server.store.people import handle_key
+from tests.fake_world import FakeWorld, Step, no_step
+
+
+class FakePeople:
+    """``ports.People`` in memory."""
+
+    def __init__(self, world: FakeWorld, step: Step = no_step) -> None:
+        self._world = world
+        self._step = step
+
+    def _named(self, handle: str) -> Person | None:
+        key = handle_key(handle)
+        return next((person for person in self._world.people.values() if handle_key(person.handle) == key), None)
+
+    async def create_account(
+        self, account: AccountId, handle: str, name: str, password_hash: str | None, role: SiteRole, level: Level, at_us: int
+    ) -> Refused | None:
+        await self._step("create account")
+        if self._named(handle) is not None:
+            return Refused(codes.TAKEN)
+        self._world.people[account] = Person(account, handle, name, role, AccountState.ACTIVE, level)
+        self._world.passwords[account] = password_hash
+        await self._step("create account committed")
+        return None
+
+    async def password(self, handle: str) -> tuple[AccountId, str | None] | None:
+        await self._step("password")
+        person = self._named(handle)
+        return None if person is None or person.account is None else (person.account, self._world.passwords[person.account])
+
+    async def set_password(self, account: AccountId, password_hash: str) -> None:
+        await self._step("set password")
+        self._world.passwords[account] = password_hash
+
+    async def person(self, account: AccountId) -> Person | None:
+        await self._step("person")
+        return self._world.people.get(account)
+
+    async def people(self, *, after: str | None, limit: int) -> list[Person]:
+        await self._step("people")
+        ordered = sorted(self._world.people.values(), key=lambda person: handle_key(person.handle))
+        return [person for person in ordered if after is None or handle_key(person.handle) > handle_key(after)][:limit]
+
+    async def find(self, handle: str) -> Person | None:
+        await self._step("find")
+        return self._named(handle)
+
+    async def set_account(
+        self, account: AccountId, *, role: SiteRole | None = None, state: AccountState | None = None, level: Level | None = None
+    ) -> Refused | None:
+        await self._step("set account")
+        if (person := self._world.people.get(account)) is None:
+            return Refused(codes.NO_ACCOUNT)
+        self._world.people[account] = replace(
+            person, role=role or person.role, state=state or person.state, level=level or person.level
+        )
+        return None
+
+    async def open_session(self, session: Session, token_hash: bytes, label: str, at_us: int) -> None:
+        await self._step("open session")
+        self._world.sessions[token_hash] = session
+
+    async def session(self, token_hash: bytes) -> Session | None:
+        await self._step("session")
+        return self._world.sessions.get(token_hash)
+
+    async def close_session(self, session: SessionId) -> None:
+        await self._step("close session")
+        sessions = self._world.sessions
+        self._world.sessions = {key: kept for key, kept in sessions.items() if kept.session != session}
+
+    async def create_board(self, board: Board, founder: AccountId) -> Refused | None:
+        await self._step("create board")
+        if founder not in self._world.people:
+            return Refused(codes.NO_ACCOUNT)
+        if board.id in self._world.boards:
+            return Refused(codes.TAKEN)
+        self._world.boards[board.id] = board
+        self._world.logs[board.id] = []
+        self._give(board.id, founder, BoardRole.FOUNDER)
+        await self._step("create board committed")
+        return None
+
+    async def boards(self) -> list[Board]:
+        await self._step("boards")
+        return [board for _, board in sorted(self._world.boards.items())]
+
+    async def set_board(self, board: Board) -> Refused | None:
+        await self._step("set board")
+        old = self._world.boards.get(board.id)
+        if old is None:
+            return Refused(codes.NO_BOARD)
+        self._world.boards[board.id] = replace(board, epoch=old.epoch, created_at_us=old.created_at_us)
+        return None
+
+    async def set_role(self, board: BoardId, account: AccountId, role: BoardRole, by: AccountId, at_us: int) -> Refused | None:
+        await self._step("set role")
+        if board not in self._world.boards:
+            return Refused(codes.NO_BOARD)
+        if account not in self._world.people:
+            return Refused(codes.NO_ACCOUNT)
+        self._give(board, account, role)
+        await self._step("set role committed")
+        return None
+
+    def _give(self, board: BoardId, account: AccountId, role: BoardRole) -> None:
+        person = self._world.people[account]
+        others = {other: held for other, held in person.boards.items() if other != board}
+        boards = others if role is BoardRole.MEMBER else {**others, board: role}
+        self._world.people[account] = replace(person, boards=boards)
+
+
+class FakeRules:
+    """``ports.Rules`` in memory."""
+
+    def __init__(self, world: FakeWorld, step: Step = no_step) -> None:
+        self._world = world
+        self._step = step
+
+    async def policies(self) -> list[Policy]:
+        await self._step("policies")
+        return [policy for _, policy in sorted(self._world.policies.items())]
+
+    async def put_policy(self, policy: Policy, by: AccountId | None, at_us: int) -> Policy:
+        await self._step("put policy")
+        old = self._world.policies.get(policy.id)
+        policy = replace(policy, version=1 if old is None else old.version + 1)
+        self._world.policies[policy.id] = policy
+        return policy
+
+    async def add(self, document: Mapping[str, object], rule_id: str, by: AccountId | None, at_us: int) -> int:
+        await self._step("add rule")
+        versions = self._world.rules.setdefault(rule_id, [])
+        versions.append(("draft", dict(document)))
+        return len(versions)
+
+    async def get(self, rule_id: str) -> tuple[int, str, Mapping[str, object]] | None:
+        await self._step("get rule")
+        versions = self._world.rules.get(rule_id)
+        return None if versions is None else (len(versions), *versions[-1])
+
+    async def all(self) -> list[tuple[str, int, str, Mapping[str, object]]]:
+        await self._step("all rules")
+        return [(rule_id, len(versions), *versions[-1]) for rule_id, versions in sorted(self._world.rules.items())]
+
+    async def live(self) -> tuple[int, list[tuple[int, Mapping[str, object]]]]:
+        await self._step("live rules")
+        found = [
+            (version, document)
+            for _, versions in sorted(self._world.rules.items())
+            for version, (mode, document) in enumerate(versions, 1)
+            if mode == "live"
+        ]
+        return self._world.ruleset, [(version, document) for version, document in found]
+
+    async def activate(self, rule_id: str, version: int, by: AccountId | None, at_us: int) -> int:
+        await self._step("activate")
+        versions = self._world.rules.get(rule_id, [])
+        if not 1 <= version <= len(versions):
+            raise LookupError(f"rule {rule_id} has no version {version}")
+        self._retire(rule_id)
+        versions[version - 1] = ("live", versions[version - 1][1])
+        self._world.ruleset += 1
+        await self._step("activate committed")
+        return self._world.ruleset
+
+    async def retire(self, rule_id: str, by: AccountId | None, at_us: int) -> int | None:
+        await self._step("retire")
+        if not self._retire(rule_id):
+            return None
+        self._world.ruleset += 1
+        return self._world.ruleset
+
+    def _retire(self, rule_id: str) -> bool:
+        versions = self._world.rules.get(rule_id, [])
+        live = [place for place, (mode, _) in enumerate(versions) if mode == "live"]
+        for place in live:
+            versions[place] = ("retired", versions[place][1])
+        return bool(live)
