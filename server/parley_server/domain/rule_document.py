@@ -223,7 +223,7 @@ def _int(value: object, where: str, least: int, most: int) -> int:
 
 
 def _one_of(kind: type[N], value: object, where: str) -> N:
-    try:
-        return kind(value)
-    except ValueError:
-        raise _Bad(where, f"It is none of {', '.join(kind)}.") from None
+    for name in kind:
+        if value == name.value:
+            return name
+    raise _Bad(where, f"It is none of {', '.join(kind)}.")
