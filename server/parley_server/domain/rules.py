@@ -1,7 +1,8 @@
 """Rules and policies as values.
 
 A policy says what is not allowed and on what ground; a rule says how it is detected and what follows. A rule document (TOML in a
-file, the same map over HTTP) becomes a ``Rule`` in ``parse``; whether its examples hold is asked of the checks, in inspection/.
+file, the same map over HTTP) becomes a ``Rule`` in ``rule_document.parse``; whether its examples hold is asked of the checks, in
+inspection/.
 """
 
 from collections.abc import Mapping
@@ -98,11 +99,15 @@ class Links:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What a rule looks for; at least one part is given, and any part that matches is enough."""
+    """What a rule looks for; at least one part is given, and any part that matches is enough.
+
+    ``patterns``: regular expressions in RE2's syntax, read without regard to case.
+    """
 
     terms: tuple[str, ...] = ()
     links: Links | None = None
     flood: Flood | None = None
+    patterns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,176 @@
+"""Rules as they are written, activated and retired: from a document to what the stage judges by.
+
+What is stored and what is in force are two things. The store's rule set has one version; a node's stage holds that version compiled.
+A set that cannot be compiled never replaces one that works.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from parley_protocol import codes
+from parley_protocol.ids import AccountId
+from parley_server.domain.answers import Refused
+from parley_server.domain.rule_document import parse
+from parley_server.domain.rules import BadRule, Rule
+from parley_server.inspection.flood import Recent
+from parley_server.inspection.ruleset import RuleSet, check_examples, check_size, compile_rules, fault
+from parley_server.inspection.stage import Stage
+from parley_server.ports import Activation, Rules
+
+Document = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """What a node judges by: an acknowledgement. ``at_us``: since when."""
+
+    node: str
+    ruleset: int
+    at_us: int
+
+
+class CannotCompile(Exception):
+    """The stored rule set is not one that this server can use; the earlier one stays in force."""
+
+    def __init__(self, rule: str, bad: BadRule) -> None:
+        super().__init__(f"rule {rule}: {bad.where}: {bad.says}")
+
+
+class Rulebook:
+    """Changes the rules, and keeps the stage in step with the store.
+
+    Args:
+        rules: where they are stored.
+        stage: what is to judge by them.
+        clock: microseconds since the epoch.
+        node: this process's name, as it stands in acknowledgements.
+    """
+
+    def __init__(self, rules: Rules, stage: Stage, clock: Callable[[], int], node: str) -> None:
+        self._rules = rules
+        self._stage = stage
+        self._clock = clock
+        self._recent = Recent()
+        self._in_force = InForce(node, stage.ruleset.version, clock())
+        # Held across the store and the compiler: changes are rare, and each one is made from the set that the one before left.
+        self._changing = asyncio.Lock()
+
+    @property
+    def in_force(self) -> InForce:
+        """What this node judges by."""
+        return self._in_force
+
+    async def load(self) -> InForce:
+        """Judge by what is stored: at the start, and when another node has changed it.
+
+        Raises:
+            CannotCompile: a stored rule is not usable; what was in force stays.
+            Unavailable: the store did not answer; what was in force stays.
+        """
+        async with self._changing:
+            await self._load()
+        return self._in_force
+
+    async def add(self, document: Document, by: AccountId | None) -> tuple[str, int] | BadRule | Refused:
+        """Store a document as the next draft of its rule; returns id and version.
+
+        A document with a fault is not stored, and neither is one whose examples do not hold: a draft is ready to be activated.
+        """
+        rule = await asyncio.to_thread(_usable, document, 0)
+        if isinstance(rule, BadRule):
+            return rule
+        if all(policy.id != rule.head.policy for policy in await self._rules.policies()):
+            return Refused(codes.NO_POLICY, f"The catalogue has no policy {rule.head.policy}.", scope="policy")
+        return rule.head.id, await self._rules.add(document, rule.head.id, by, self._clock())
+
+    async def activate(self, rule_id: str, by: AccountId | None) -> Activation | BadRule | Refused:
+        """Put a rule's latest version in force; when this returns, this node judges by it.
+
+        Nothing is stored unless the whole set could be compiled with it.
+
+        Raises:
+            CannotCompile: another live rule is not usable, so no set can be made.
+            Unavailable: the store did not answer; if it did activate, the next ``load`` finds out.
+        """
+        async with self._changing:
+            stored = await self._rules.get(rule_id)
+            if stored is None:
+                return Refused(codes.NO_RULE)
+            version, _, document = stored
+            rule = await asyncio.to_thread(_usable, document, version)
+            if isinstance(rule, BadRule):
+                return rule
+            set_version, live = await self._rules.live()
+            others = _without(live, rule_id)
+            compiled = await asyncio.to_thread(_compile, set_version + 1, others, self._recent, rule)
+            if isinstance(compiled, BadRule):
+                return compiled
+            at_us = self._clock()
+            ruleset = await self._rules.activate(rule_id, version, by, at_us)
+            await self._use(compiled, ruleset)
+            return Activation(rule, ruleset, at_us)
+
+    async def retire(self, rule_id: str, by: AccountId | None) -> int | Refused:
+        """Take a rule out of force; returns the version of the set without it. ``no_rule`` if it was not live.
+
+        Raises: as ``activate``.
+        """
+        async with self._changing:
+            set_version, live = await self._rules.live()
+            compiled = await asyncio.to_thread(_compile, set_version + 1, _without(live, rule_id), self._recent, None)
+            assert isinstance(compiled, RuleSet), "a smaller set breaks no bound"
+            ruleset = await self._rules.retire(rule_id, by, self._clock())
+            if ruleset is None:
+                return Refused(codes.NO_RULE)
+            await self._use(compiled, ruleset)
+            return ruleset
+
+    async def _use(self, compiled: RuleSet, version: int) -> None:
+        """Put a set in force that was compiled for the version after the one that was read."""
+        if compiled.version == version:
+            self._swap(compiled)
+        else:
+            # Another node changed the rules between the reading and the storing: what was compiled is not the whole of it.
+            await self._load()
+
+    async def _load(self) -> None:
+        version, live = await self._rules.live()
+        compiled = await asyncio.to_thread(_compile, version, live, self._recent, None)
+        if isinstance(compiled, BadRule):
+            raise CannotCompile("*", compiled)
+        self._swap(compiled)
+
+    def _swap(self, ruleset: RuleSet) -> None:
+        self._stage.use(ruleset)
+        self._in_force = replace(self._in_force, ruleset=ruleset.version, at_us=self._clock())
+
+
+def _usable(document: Document, version: int) -> Rule | BadRule:
+    """Read a document and try its examples."""
+    rule = parse(document, version)
+    if isinstance(rule, BadRule):
+        return rule
+    return check_examples(rule) or rule
+
+
+def _compile(version: int, live: Sequence[tuple[int, Document]], recent: Recent, added: Rule | None) -> RuleSet | BadRule:
+    """Compile the live documents and one more rule.
+
+    Raises:
+        CannotCompile: a live document is not usable.
+    """
+    rules = [] if added is None else [added]
+    for number, document in live:
+        # Its examples held when it was activated; asking them all again would take longer than the compiling.
+        rule = parse(document, number)
+        if not isinstance(rule, BadRule):
+            rule = fault(rule) or rule
+        if isinstance(rule, BadRule):
+            raise CannotCompile(str(document.get("id")), rule)
+        rules.append(rule)
+    return check_size(rules) or compile_rules(version, rules, recent)
+
+
+def _without(live: Sequence[tuple[int, Document]], rule_id: str) -> list[tuple[int, Document]]:
+    return [(version, document) for version, document in live if document.get("id") != rule_id]
