@@ -55,8 +55,8 @@ class Codec(Protocol):
 class MsgpackCodec:
     """MessagePack by the ``msgpack`` package."""
 
-    name: Final = "msgpack"
-    text: Final = False
+    name: FormatName = "msgpack"
+    text: bool = False
 
     def load(self, data: bytes) -> object:
         """Read one MessagePack value; raw bytes, extensions and keys that are no strings are refused."""
@@ -76,8 +76,8 @@ class MsgpackCodec:
 class JsonCodec:
     """JSON by the standard library."""
 
-    name: Final = "json"
-    text: Final = True
+    name: FormatName = "json"
+    text: bool = True
 
     def load(self, data: bytes) -> object:
         """Read one JSON value in UTF-8; NaN and infinities are refused."""

@@ -8,7 +8,7 @@ import dataclasses
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Annotated, Any, Final, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from parley_protocol import codes
@@ -74,8 +74,9 @@ def build(cls: type[F], value: object) -> F:
     """
     if not isinstance(value, Mapping):
         raise BadField("is not a map")
+    shape: Any = cls
     given: dict[str, Any] = {}
-    for field in plan(cls):
+    for field in plan(shape):
         held = value.get(field.name)
         if held is None:
             if field.required:
@@ -90,7 +91,7 @@ def build(cls: type[F], value: object) -> F:
 
 def to_map(frame: object) -> dict[str, object]:
     """Turn a frame into the map that a codec writes; fields that are ``None`` or empty by default are left out."""
-    cls = type(frame)
+    cls: Any = type(frame)
     held: dict[str, object] = {}
     kind = getattr(cls, "type", None)
     if kind is not None:
@@ -104,7 +105,7 @@ def to_map(frame: object) -> dict[str, object]:
 
 
 @cache
-def plan(cls: type) -> tuple[Field, ...]:
+def plan(cls: type[Any]) -> tuple[Field, ...]:
     """Read the schema of a frame class from its annotations."""
     hints = get_type_hints(cls, include_extras=True)
     return tuple(
@@ -118,7 +119,7 @@ def plan(cls: type) -> tuple[Field, ...]:
 
 
 @cache
-def _defaults(cls: type) -> tuple[tuple[str, object], ...]:
+def _defaults(cls: type[Any]) -> tuple[tuple[str, object], ...]:
     """Return each field's name and default, in order."""
     return tuple(
         (field.name, field.default if field.default_factory is dataclasses.MISSING else field.default_factory())
@@ -155,7 +156,7 @@ def _reader(hint: Any) -> Read:
     if origin is dict:
         return _counts
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        return lambda value, cls=hint: build(cls, value)
+        return partial(build, hint)
     if isinstance(bound, Text):
         return _text(bound)
     if isinstance(bound, Int):

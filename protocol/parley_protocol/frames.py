@@ -417,6 +417,9 @@ WithBody: TypeAlias = Posted | Edited | Restored
 
 # Server frames: everything else.
 
+# An alias, since inside ``Welcome`` the name ``limits`` is the field.
+BoardStates: TypeAlias = Annotated[tuple[BoardState, ...], Many(limits.SUBSCRIPTIONS_MAX)]
+
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
@@ -428,7 +431,7 @@ class Welcome:
     limits: dict[str, int]
     beat_ms: Millis
     account: Self | None = None
-    boards: Annotated[tuple[BoardState, ...], Many(limits.SUBSCRIPTIONS_MAX)] = ()
+    boards: BoardStates = ()
 
 
 @dataclass(frozen=True, slots=True)
