@@ -55,3 +55,12 @@ RESUME_EVENTS_MAX: Final = 10_000
 
 HISTORY_EVENTS_MAX: Final = 500
 """Events in one page of history. Full: the page ends there; ask again with its last seq."""
+
+REPLICA_POSTS_MAX: Final = 1_000
+"""Posts that a reader's replica holds unless told otherwise, tombstones among them. Full: the one that stands first is forgotten."""
+
+REPLICA_REACTIONS_MAX: Final = 1_000
+"""Reactions that a replica holds of one post. Full: the one with the lowest seq is forgotten."""
+
+REPLICA_RANGES_MAX: Final = 1_000
+"""Separate ranges of seqs that a replica holds beyond its cursor. Full: the highest is forgotten and comes again on resume."""
