@@ -108,4 +108,4 @@ class Bot:
                     await handler(event, self)
                 except Exception:
                     # The boundary of the bot author's code: logged once, with the ids and without the text.
-                    log.exception("handler %s failed at %s seq %s", getattr(handler, "__name__", handler), board, event.seq)
+                    log.exception("handler %s failed at %s seq %s", handler, board, getattr(event, "seq", "-"))

@@ -127,7 +127,7 @@ class Client:
         self._open_timeout_s = open_timeout_s
         self._clock, self._sleep, self._random = clock, sleep, random
         self._session = Session(token, client)
-        self._inbox = inbox or Inbox()
+        self._inbox = inbox if inbox is not None else Inbox()
         self._answers: dict[RequestId, asyncio.Future[Answer]] = {}
         self._consumed: dict[BoardId, Cursor] = {}
         self._link: Link | None = None
