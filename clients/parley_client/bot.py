@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 
 from parley_client.client import Client
 from parley_client.values import HeldAnswer, Incoming, PostedAnswer, SubscriptionEnded
-from parley_protocol.frames import Deleted, Edited, Posted, Restored, Retracted
+from parley_protocol.frames import Deleted, Edited, Event, Gone, Posted, Reacted, Restored, Retracted
 
 log = logging.getLogger("parley.bot")
 
-E = TypeVar("E")
+E = TypeVar("E", bound=Event)
 Handler = Callable[[E, "Bot"], Awaitable[object]]
 
 
@@ -98,6 +98,8 @@ class Bot:
     async def _handle(self, event: Incoming) -> None:
         if isinstance(event, SubscriptionEnded):
             log.error("board %s cannot be followed any more: %s", event.board, event.code)
+        if not isinstance(event, Posted | Edited | Deleted | Reacted | Retracted | Restored | Gone):
+            return
         me = self.client.account.id if self.client.account is not None else None
         if isinstance(event, Posted | Edited) and event.author.id == me:
             # A bot that answers itself never stops.
@@ -108,4 +110,4 @@ class Bot:
                     await handler(event, self)
                 except Exception:
                     # The boundary of the bot author's code: logged once, with the ids and without the text.
-                    log.exception("handler %s failed at %s seq %s", handler, board, getattr(event, "seq", "-"))
+                    log.exception("handler %s failed at %s seq %s", handler, board, event.seq)

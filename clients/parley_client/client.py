@@ -264,13 +264,13 @@ class Client:
             case other:
                 raise _unexpected(frame, other)
 
-    async def delete(self, post: str) -> None:
-        """Remove one's own post."""
-        await self._done(Delete(self._session.next_id(), PostId(post)))
+    async def delete(self, post: str) -> int:
+        """Remove one's own post. Return the seq of the event."""
+        return (await self._done(Delete(self._session.next_id(), PostId(post)))).seq or 0
 
-    async def react(self, post: str, emoji: str, on: bool = True) -> None:
-        """Add a reaction, or take it back."""
-        await self._done(React(self._session.next_id(), PostId(post), emoji, on))
+    async def react(self, post: str, emoji: str, on: bool = True) -> int | None:
+        """Add a reaction, or take it back. Return the seq of the event; ``None`` if that is how it stood already."""
+        return (await self._done(React(self._session.next_id(), PostId(post), emoji, on))).seq
 
     async def typing(self, board: str) -> None:
         """Say that one is writing. Droppable: nothing is sent while the connection is down."""
