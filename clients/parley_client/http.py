@@ -37,6 +37,13 @@ class EventsPage:
     events: tuple[Event, ...]
 
 
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Takes a redirect for a refusal: following it would show the token to whatever host it names."""
+
+    def redirect_request(self, *args: object) -> None:
+        """Follow none."""
+
+
 class Http:
     """Calls to one server.
 
@@ -53,8 +60,8 @@ class Http:
         self.token = token
         self.timeout_s = timeout_s
         # The environment's proxy is for other machines.
-        handlers = [urllib.request.ProxyHandler({})] if is_loopback(self.base) else []
-        self._opener = urllib.request.build_opener(*handlers)
+        proxies = [urllib.request.ProxyHandler({})] if is_loopback(self.base) else []
+        self._opener = urllib.request.build_opener(_NoRedirects(), *proxies)
 
     async def call(
         self, method: str, path: str, body: Mapping[str, object] | None = None, query: Mapping[str, object] | None = None

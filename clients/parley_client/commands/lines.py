@@ -34,7 +34,7 @@ HELP: Final = (
     "/reply #N TEXT · /edit [#N] TEXT · /delete [#N] · /react #N EMOJI · /report #N TEXT · /retract #N POLICY REASON · "
     "/restore #N REASON · /quit   (#N is the number before a post; without it, your latest)"
 )
-_CONTROL: Final = frozenset({"Cc", "Cs", "Co", "Cn"})
+_CONTROL: Final = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
 _DIRECTIONS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Bidirectional overrides: in a terminal they would rearrange what stands around the text."""
 
