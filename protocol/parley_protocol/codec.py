@@ -1,7 +1,7 @@
 """Bytes to frames and back: two formats, the same maps.
 
-``decode_client`` and ``decode_server`` are total: any bytes end in a frame or in a ``ProtocolError``. A ``Codec`` only turns bytes
-into plain values; what makes a plain value a frame is checked once, in ``fields.build``, whichever library read the bytes.
+``decode_client`` and ``decode_server`` are total: any bytes end in a frame or in a ``ProtocolError``. A ``Codec`` only turns
+bytes into plain values; what makes a plain value a frame is checked once, in ``fields.build``, whichever library read them.
 
 Source: protocol/SPEC.md, "Encoding".
 """
@@ -59,7 +59,10 @@ class MsgpackCodec:
     text: bool = False
 
     def load(self, data: bytes) -> object:
-        """Read one MessagePack value; raw bytes, extensions and keys that are no strings are refused."""
+        """Read one MessagePack value; a map's key that is neither text nor raw bytes is refused.
+
+        Raw bytes and extensions come out as what no field takes, so they pass only under a key that nobody knows.
+        """
         try:
             value: object = msgpack.unpackb(data, raw=False, strict_map_key=True, unicode_errors="surrogateescape")
         except (ValueError, RecursionError, msgpack.UnpackException) as error:
@@ -107,7 +110,8 @@ def decode_client(codec: Codec, data: bytes) -> ClientFrame:
         A frame whose fields are in range; a body's own rules are judged later, by domain/text.py.
 
     Raises:
-        ProtocolError: malformed, oversized, unknown or out of range. ``error.code.close`` is set where the connection cannot go on.
+        ProtocolError: malformed, oversized, unknown or out of range. ``error.code.close`` is set where the connection cannot
+            go on.
 
     Source: protocol/SPEC.md, "Client frames".
     """

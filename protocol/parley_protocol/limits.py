@@ -57,7 +57,7 @@ HISTORY_EVENTS_MAX: Final = 500
 """Events in one page of history. Full: the page ends there; ask again with its last seq."""
 
 REPLICA_POSTS_MAX: Final = 1_000
-"""Posts that a reader's replica holds unless told otherwise, tombstones among them. Full: the one that stands first is forgotten."""
+"""Posts that a reader's replica holds unless told otherwise, tombstones too. Full: the one that stands first is forgotten."""
 
 REPLICA_REACTIONS_MAX: Final = 1_000
 """Reactions that a replica holds of one post. Full: the one with the lowest seq is forgotten."""

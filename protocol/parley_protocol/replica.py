@@ -7,14 +7,14 @@ restoration the greatest seq of a ``restored``, each reaction the one with the g
 Least, greatest and "ever" do not depend on order or repetition, and the picture is a function of them: a post shows when it
 has a text, is not deleted, and was restored after its last stop, if it was ever stopped.
 
-``suppress`` has no seq. It counts as a stop at the highest seq that this replica knows, so only a ``restored`` that is news to it
-shows the post again. The server sends it before the event that it announces; that event has a higher seq, takes its place as
-the stop, and so where exactly ``suppress`` arrived leaves no trace.
+``suppress`` has no seq. It counts as a stop at the highest seq that this replica knows, so only a ``restored`` that is news to
+it shows the post again. The server sends it before the event that it announces; that event has a higher seq, takes its place
+as the stop, and so where exactly ``suppress`` arrived leaves no trace.
 
 Memory is bounded: past ``keep`` posts the one that stands first is forgotten with its tombstone, and the *floor* rises to its
 place. An event at or below the floor makes no post, so an old ``posted`` cannot bring a forgotten post back; only a new
-``restored`` can, and then it stands there. Up to ``keep`` posts the picture does not depend on order; past it, a post that comes
-late may be left out, and none is shown that should be hidden.
+``restored`` can, and then it stands there. Up to ``keep`` posts the picture does not depend on order; past it, a post that
+comes late may be left out, and none is shown that should be hidden.
 
 Source: protocol/SPEC.md, "Replica".
 """

@@ -2,8 +2,8 @@
 
 Every run writes the same bytes; a change of a committed file is a change of the wire, and wants a reason.
 
-Files: ``frames.json`` every frame in both formats; ``accepts.json`` other bytes that mean the same; ``rejects.json`` bytes that are no
-frame, with the code that answers; ``replica.json`` events of one board and the picture that they end in.
+Files: ``frames.json`` every frame in both formats; ``accepts.json`` other bytes that mean the same; ``rejects.json`` bytes that
+are no frame, with the code that answers; ``replica.json`` events of one board and the picture that they end in.
 
 Source: protocol/SPEC.md, "Conformance".
 """

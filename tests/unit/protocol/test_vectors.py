@@ -29,7 +29,7 @@ def decode(side: str, codec: Codec, data: bytes) -> ClientFrame | ServerFrame:
     return decode_client(codec, data) if side == "client" else decode_server(codec, data)
 
 
-def each(name: str) -> Any:
+def each(name: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("entry", [pytest.param(entry, id=entry["name"]) for entry in read(name)])
 
 
