@@ -19,7 +19,7 @@ from parley_client.errors import ConnectionEnded, Interrupted, ParleyError
 from parley_client.inbox import Inbox
 from parley_client.limits import LIMIT_RETRIES_MAX, LIMIT_WAIT_MS_MAX
 from parley_client.retry import Closed
-from parley_client.session import SITE, Answer, Lost, Request, Session, Step, with_id
+from parley_client.session import SITE, Answer, Request, Session, Step, Unsure, with_id
 from parley_client.values import (
     CaseAnswer,
     Connected,
@@ -79,9 +79,10 @@ class Client:
     Use as ``async with Client(url, token) as client``; then iterate over it for events, and call its methods for requests. Requests
     that are made while the connection is down wait for it, up to ``request_timeout_s``.
 
-    Every request raises ``ParleyError`` where the server says no, ``Interrupted`` where the connection broke and nobody can say
-    whether it was done (posts, reactions, subscriptions and acknowledgements are repeated instead, and done once),
-    ``ConnectionEnded`` where there is no coming back, and ``TimeoutError``.
+    A request in flight when the connection breaks is repeated on the next one; a post is published once all the same.
+
+    Every request raises ``ParleyError`` where the server says no, ``Interrupted`` where the answer to a repeat leaves open whether it
+    was done, ``ConnectionEnded`` where there is no coming back, and ``TimeoutError``.
     """
 
     def __init__(
@@ -217,8 +218,7 @@ class Client:
     async def subscribe(self, board: str, cursor: Cursor | None = None, kinds: tuple[str, ...] = ()) -> BoardState:
         """Follow a board: what came after ``cursor`` and then live, or from now on.
 
-        ``kinds`` narrows what the server sends (``posted``, ``edited``, …; retractions always come). A narrowed subscription
-        cannot be checked for silence by its numbers.
+        ``kinds`` narrows what the server sends (``posted``, ``edited``, …; retractions always come).
         """
         answer = await self._done(
             Subscribe(
@@ -341,8 +341,8 @@ class Client:
         for retries in range(LIMIT_RETRIES_MAX + 1):
             answer = await self._answer(frame)
             match answer:
-                case Lost():
-                    raise Interrupted(type(frame).type)
+                case Unsure(error):
+                    raise Interrupted(type(frame).type, error.code)
                 case Error():
                     wait_ms = answer.retry_after_ms
                     patient = self._wait_on_limit and retries < LIMIT_RETRIES_MAX and answer.code == codes.LIMITED.name

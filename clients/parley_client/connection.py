@@ -1,7 +1,8 @@
 """One WebSocket connection that carries frames. Thin: what they mean is the session's."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -15,6 +16,8 @@ from parley_protocol import codes
 from parley_protocol.codec import JSON, MSGPACK, SUBPROTOCOLS, Codec, FormatName, decode_server, encode
 from parley_protocol.errors import ProtocolError
 from parley_protocol.frames import ClientFrame, ServerFrame
+
+log = logging.getLogger("parley.client")
 
 OnRaw: TypeAlias = Callable[[bytes], None]
 """Sees each message as it came, before anything reads it."""
@@ -42,10 +45,6 @@ class Link(Protocol):
     async def close(self) -> None:
         """Close, within ``CLOSE_S``; never raises."""
         ...
-
-
-Open: TypeAlias = Callable[[], Awaitable[Link]]
-"""Makes a connection, or raises ``Broken``."""
 
 
 class WebSocketLink:
@@ -79,8 +78,11 @@ class WebSocketLink:
             try:
                 return decode_server(self._codec, message)
             except ProtocolError as error:
-                if error.code is not codes.UNKNOWN_TYPE:
+                if error.code.close is not None:
                     raise Broken(Closed(f"the server broke the protocol ({error})")) from error
+                if error.code is not codes.UNKNOWN_TYPE:
+                    # An event that is passed over leaves a hole in its board's log, and the session deals with that.
+                    log.warning("a frame of the server cannot be read: %s", error)
 
     async def close(self) -> None:
         """Close; a peer that does not answer is cut after ``CLOSE_S``."""

@@ -42,10 +42,14 @@ class ParleyError(Exception):
 
 
 class Interrupted(ParleyError):
-    """The connection broke before the answer; the request may have been done or not, and repeating it would not be the same."""
+    """The connection broke before the answer, and the repeat was refused: it was done the first time, or somebody was faster.
 
-    def __init__(self, kind: str) -> None:
-        super().__init__("interrupted", f"The connection broke before {kind} was answered; look before you repeat it.")
+    ``cause`` is the code that the repeat got.
+    """
+
+    def __init__(self, kind: str, cause: str) -> None:
+        super().__init__("interrupted", f"The connection broke before {kind} was answered, and its repeat got {cause}; look first.")
+        self.cause = cause
 
 
 class ConnectionEnded(ParleyError):

@@ -10,8 +10,8 @@ import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from http.client import HTTPException
-from typing import Any, TypeAlias
+from http.client import HTTPException, HTTPMessage
+from typing import IO, Any, TypeAlias
 from urllib.parse import quote, urlencode
 
 from parley_client.address import http_base, is_loopback
@@ -40,7 +40,9 @@ class EventsPage:
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
     """Takes a redirect for a refusal: following it would show the token to whatever host it names."""
 
-    def redirect_request(self, *args: object) -> None:
+    def redirect_request(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> None:
         """Follow none."""
 
 

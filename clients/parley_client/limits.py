@@ -33,7 +33,10 @@ BACKOFF_MOST_S: Final = 30.0
 AFTER_MOST_S: Final = 300.0
 """Longest wait that a server's ``after_ms`` can ask for. Longer: this."""
 
-STABLE_S: Final = 10.0
+BACKOFF_LEAST_S: Final = 0.1
+"""Lower bound of any wait before a reconnect."""
+
+STABLE_S: Final = 60.0
 """A connection that was up this long counts as a success: the next wait starts from the beginning."""
 
 LIMIT_RETRIES_MAX: Final = 5

@@ -1,13 +1,15 @@
 """Whether to come back, and when. Pure.
 
 Full jitter: a wait drawn evenly from zero to a bound that doubles, so that clients cut off together do not return together.
+
+Source: protocol/SPEC.md, "Errors and closes".
 """
 
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from parley_client.errors import ConnectionEnded
-from parley_client.limits import AFTER_MOST_S, BACKOFF_FIRST_S, BACKOFF_MOST_S
+from parley_client.limits import AFTER_MOST_S, BACKOFF_FIRST_S, BACKOFF_LEAST_S, BACKOFF_MOST_S
 from parley_protocol.codes import CODES
 from parley_protocol.frames import Bye
 
@@ -67,9 +69,6 @@ def what_next(closed: Closed, bye: Bye | None, attempt: int, random: float) -> N
         return ConnectionEnded(bye.code if bye is not None else named.name if named is not None else f"close_{close}", says)
     if closed.status is not None and 400 <= closed.status < 500 and closed.status not in WAITING_STATUSES:
         return ConnectionEnded("handshake_refused", closed.why)
-    jitter = random * min(BACKOFF_MOST_S, BACKOFF_FIRST_S * 2 ** min(attempt, 16))
+    jitter_s = max(BACKOFF_LEAST_S, random * min(BACKOFF_MOST_S, BACKOFF_FIRST_S * 2 ** min(attempt, 16)))
     asked_ms = bye.after_ms if bye is not None and bye.after_ms is not None else closed.after_ms
-    if asked_ms is None:
-        return ComeBack(jitter)
-    # The server spreads its clients by after_ms; a jitter on top would only delay the lucky ones.
-    return ComeBack(max(min(asked_ms / 1000, AFTER_MOST_S), jitter if attempt else 0.0))
+    return ComeBack(jitter_s + min((asked_ms or 0) / 1000, AFTER_MOST_S))

@@ -6,9 +6,12 @@ and of the alert stream, the requests that wait for an answer, and the suspicion
 - An event at or below its board's cursor is a repeat and is dropped. One past cursor + 1 means that events were lost on the way;
   the connection is dropped once, and the resume brings them. If the same hole is there again, it is a ``GapEvent``.
 - A beat that shows a board's head beyond the cursor, twice in a row without an event between, means a silent subscription; the
-  connection is dropped. A subscription narrowed by ``kinds`` has holes by right, so neither rule applies to it.
-- A request in flight when the connection breaks goes out again on the next one where that is the same as doing it once: a post (by
-  its nonce), a subscription, a watch, a reaction, an acknowledgement. Any other one ends as ``Lost``.
+  connection is dropped. A subscription narrowed by ``kinds`` has holes by right: it is asked for again from its cursor, and where
+  that brings nothing either, the head is its cursor.
+- A request in flight when the connection breaks goes out again on the next one. A post is published once by its nonce. Where the
+  repeat of another request meets an answer that the first one may have caused (``conflict``, ``post_stopped``, …), it ends as ``Unsure``.
+
+Source: protocol/SPEC.md, "Subscriptions" and "Errors and closes".
 """
 
 from dataclasses import dataclass, field, replace
@@ -92,16 +95,20 @@ Request: TypeAlias = (
 )
 """Client frames that are answered."""
 
-REPEATABLE: Final = (Subscribe, Post, React, Watch, Ack, Ping)
-"""Requests for which twice is the same as once."""
+UNSURE: Final = frozenset(
+    code.name for code in (codes.CONFLICT, codes.POST_STOPPED, codes.NOT_RETRACTED, codes.NOT_HELD, codes.EDIT_PENDING)
+)
+"""Codes that the second of two equal requests gets because the first one was done, or because somebody else was faster."""
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
-    """The connection broke after the request was sent and before its answer."""
+class Unsure:
+    """The connection broke before the answer, and the repeat got ``error``, which the request itself may have caused."""
+
+    error: Error
 
 
-Answer: TypeAlias = Ok | Held | Pong | Error | Lost
+Answer: TypeAlias = Ok | Held | Pong | Error | Unsure
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,15 +148,18 @@ class _Followed:
     """Beats in a row, without an event between, that showed a head beyond ``seq``."""
     hole: tuple[int, int] | None = None
     """The events that were missing when the connection was dropped for it."""
+    asked_head: int | None = None
+    """The head that the server named when a silent narrowed subscription was asked for again."""
 
 
 @dataclass(slots=True)
 class _Pending:
-    """A request without answer. ``own``: the session asked, nobody waits. ``sent``: on some connection."""
+    """A request without answer. ``own``: the session asked, nobody waits. ``sent``: on this connection; ``repeated``: on an earlier one."""
 
     frame: Request
     own: bool = False
     sent: bool = False
+    repeated: bool = False
 
 
 @dataclass(slots=True)
@@ -253,16 +263,13 @@ class Session:
             if isinstance(pending.frame, Unsubscribe):
                 # What is not resumed is not followed.
                 settled.append((request, Ok(request)))
-            elif pending.own:
-                pass
-            elif not pending.sent or isinstance(pending.frame, REPEATABLE):
+            elif not pending.own:
+                pending.repeated = pending.repeated or pending.sent
                 pending.sent = False
                 continue
-            else:
-                settled.append((request, Lost()))
             del self._pending[request]
         for followed in self._boards.values():
-            followed.silent_beats = 0
+            followed.silent_beats, followed.asked_head = 0, None
         why = bye.why if bye is not None else closed.why
         deliver = (Disconnected(why, following.after_s),) if isinstance(following, ComeBack) else ()
         return Ending(tuple(settled), deliver, following)
@@ -335,8 +342,10 @@ class Session:
                 deliver.append(answer)
             case _:
                 pass
-        settled = () if pending.own else ((request, answer),)
-        return Step(settled=settled, deliver=tuple(deliver))
+        if pending.own:
+            return Step(deliver=tuple(deliver))
+        unsure = pending.repeated and isinstance(answer, Error) and answer.code in UNSURE
+        return Step(settled=((request, Unsure(answer) if unsure else answer),), deliver=tuple(deliver))
 
     def _subscribed(self, frame: Subscribe, answer: Ok) -> list[Incoming]:
         epoch, head = answer.epoch or "", answer.head or 0
@@ -345,6 +354,7 @@ class Session:
             self._boards[frame.board] = _Followed(epoch, head, frame.kinds)
             return [SubscriptionStarted(state, head)]
         followed = self._boards.setdefault(frame.board, _Followed(frame.epoch or epoch, frame.seq, frame.kinds))
+        followed.asked_head = head if state.recovered else None
         return self._begin(state, followed)
 
     def _event(self, event: Event) -> Step:
@@ -359,7 +369,7 @@ class Session:
                 return Step(drop=f"events {missing[0]} to {missing[1]} of {event.board} did not come")
             deliver.append(GapEvent(event.board, *missing, "hole"))
         followed.seq = event.seq
-        followed.silent_beats = 0
+        followed.silent_beats, followed.asked_head = 0, None
         return Step(deliver=(*deliver, event))
 
     def _alert(self, alert: Alert) -> Step:
@@ -370,12 +380,21 @@ class Session:
         return Step(deliver=(alert,)) if news or not scopes else Step()
 
     def _beat(self, beat: Beat) -> Step:
+        send: list[ClientFrame] = []
         for board, followed in self._boards.items():
-            behind = beat.heads.get(board, 0) > followed.seq and not followed.kinds
+            behind = beat.heads.get(board, 0) > followed.seq
             followed.silent_beats = followed.silent_beats + 1 if behind else 0
-            if followed.silent_beats >= SILENT_BEATS_MAX:
+            if followed.silent_beats < SILENT_BEATS_MAX:
+                continue
+            if not followed.kinds:
                 return Step(drop=f"{board} is silent at {followed.seq} though its head is {beat.heads[board]}")
-        return Step()
+            followed.silent_beats = 0
+            if followed.asked_head is None:
+                send.extend(self._ask(self._subscribe(board, followed), own=True))
+            else:
+                # Asked twice, and nothing came: what lies between is of kinds that this reader left out.
+                followed.seq, followed.asked_head = max(followed.seq, followed.asked_head), None
+        return Step(send=tuple(send))
 
 
 def with_id(frame: Request, request: RequestId) -> Request:

@@ -4,7 +4,7 @@ import pytest
 
 from parley_client.errors import ConnectionEnded
 from parley_client.retry import Closed, ComeBack
-from parley_client.session import Lost, Session
+from parley_client.session import Session, Step, Unsure
 from parley_client.values import Connected, Disconnected, GapEvent, SubscriptionEnded, SubscriptionStarted
 from parley_protocol.frames import (
     Alert,
@@ -116,8 +116,26 @@ def test_a_resume_that_brings_the_lost_events_leaves_no_gap() -> None:
 def test_a_narrowed_subscription_has_holes_by_right() -> None:
     session = following(kinds=("posted",))
     assert seqs(session, 2, 9) == [2, 9]
-    for _ in range(3):
-        assert session.received(Beat(1, {LOBBY: 50}), 0.0).drop is None
+
+
+def test_a_silent_narrowed_subscription_is_asked_for_again_and_then_takes_the_head() -> None:
+    session = following(kinds=("posted",))
+    beat = Beat(1, {LOBBY: 50})
+    assert session.received(beat, 0.0).send == ()
+    (asked,) = session.received(beat, 0.0).send
+    assert asked == Subscribe(2, LOBBY, "e1", 0, ("posted",))
+    session.received(Ok(2, board=LOBBY, epoch="e1", head=50, recovered=True), 0.0)
+    assert [session.received(beat, 0.0) for _ in range(2)] == [Step(), Step()]
+    assert session.cursor(LOBBY) == Cursor(LOBBY, "e1", 50)
+
+
+def test_a_silent_narrowed_subscription_that_was_lost_brings_its_events_when_asked_again() -> None:
+    session = following(kinds=("posted",))
+    for _ in range(2):
+        session.received(Beat(1, {LOBBY: 3}), 0.0)
+    session.received(Ok(2, board=LOBBY, epoch="e1", head=3, recovered=True), 0.0)
+    assert seqs(session, 2) == [2]
+    assert session.cursor(LOBBY) == Cursor(LOBBY, "e1", 2)
 
 
 def test_a_narrowed_subscription_is_asked_for_again_with_its_kinds() -> None:
@@ -181,21 +199,35 @@ def test_a_post_in_flight_is_sent_again_with_its_nonce() -> None:
     assert session.received(welcome(BoardState(LOBBY, "e1", 0, True)), 1.0).send == (post,)
 
 
-def test_an_edit_in_flight_is_not_sent_again() -> None:
-    session = following()
-    session.ask(Edit(9, PostId("p"), 1, "new"))
-    assert session.closed(CUT, 1.0, 0.5).settled == ((9, Lost()),)
-    session.opened()
-    assert session.received(welcome(BoardState(LOBBY, "e1", 0, True)), 1.0).send == ()
-
-
-def test_an_edit_that_was_never_sent_waits_for_the_next_connection() -> None:
+def repeated(edit: Edit, *, sent: bool) -> Session:
+    """A session whose connection broke over an edit, and that has sent it on the next one."""
     session = Session()
-    edit = Edit(9, PostId("p"), 1, "new")
+    if sent:
+        up(session)
     session.ask(edit)
     assert session.closed(CUT, 1.0, 0.5).settled == ()
     session.opened()
     assert session.received(welcome(), 1.0).send == (edit,)
+    return session
+
+
+CONFLICT = Error("conflict", "Someone else changed it first.", re=9)
+
+
+def test_a_conflict_of_a_repeated_edit_leaves_open_whether_the_first_was_done() -> None:
+    session = repeated(Edit(9, PostId("p"), 1, "new"), sent=True)
+    assert session.received(CONFLICT, 1.0).settled == ((9, Unsure(CONFLICT)),)
+
+
+def test_a_conflict_of_an_edit_that_was_never_sent_before_is_one() -> None:
+    session = repeated(Edit(9, PostId("p"), 1, "new"), sent=False)
+    assert session.received(CONFLICT, 1.0).settled == ((9, CONFLICT),)
+
+
+def test_a_refusal_of_a_repeated_edit_is_one() -> None:
+    session = repeated(Edit(9, PostId("p"), 1, "new"), sent=True)
+    refused = Error("not_yours", "Only its author can do that.", re=9)
+    assert session.received(refused, 1.0).settled == ((9, refused),)
 
 
 def test_a_request_that_nobody_waits_for_is_not_sent_again() -> None:
@@ -240,7 +272,7 @@ def test_a_connection_that_lasted_makes_the_next_wait_short_again() -> None:
     for _ in range(6):
         session.closed(CUT, 0.0, 0.5)
     up(session, now_s=100.0)
-    assert session.closed(CUT, 111.0, 0.5).next == ComeBack(0.25)
+    assert session.closed(CUT, 161.0, 0.5).next == ComeBack(0.25)
 
 
 def test_a_connection_that_falls_at_once_does_not() -> None:
@@ -248,15 +280,19 @@ def test_a_connection_that_falls_at_once_does_not() -> None:
     for _ in range(6):
         session.closed(CUT, 0.0, 0.5)
     up(session, now_s=100.0)
-    assert session.closed(CUT, 101.0, 0.5).next == ComeBack(15.0)
+    assert session.closed(CUT, 159.0, 0.5).next == ComeBack(15.0)
+
+
+def test_no_wait_is_shorter_than_a_tenth_of_a_second() -> None:
+    assert Session().closed(CUT, 0.0, 0.0).next == ComeBack(0.1)
 
 
 def test_the_wait_that_bye_asks_for_is_kept() -> None:
     session = following()
     session.received(Bye("restart", "The server restarts.", 4_200), 0.0)
     ending = session.closed(Closed("", close=4000), 1.0, 0.0)
-    assert ending.next == ComeBack(4.2)
-    assert ending.deliver == (Disconnected("The server restarts.", 4.2),)
+    assert ending.next == ComeBack(4.3)
+    assert ending.deliver == (Disconnected("The server restarts.", 4.3),)
 
 
 @pytest.mark.parametrize(("close", "code"), [(4510, "bad_token"), (4512, "revoked"), (4520, "abuse"), (4599, "close_4599")])
@@ -280,4 +316,4 @@ def test_every_other_close_comes_back(close: int | None) -> None:
 @pytest.mark.parametrize(("status", "returns"), [(401, False), (403, False), (404, False), (429, True), (503, True)])
 def test_a_refused_handshake_comes_back_only_where_waiting_can_help(status: int, returns: bool) -> None:
     following = Session().closed(Closed("", status=status, after_ms=2_000), 0.0, 0.5).next
-    assert following == ComeBack(2.0) if returns else isinstance(following, ConnectionEnded)
+    assert following == ComeBack(2.25) if returns else isinstance(following, ConnectionEnded)
