@@ -344,8 +344,10 @@ class Session:
                 pass
         if pending.own:
             return Step(deliver=tuple(deliver))
-        unsure = pending.repeated and isinstance(answer, Error) and answer.code in UNSURE
-        return Step(settled=((request, Unsure(answer) if unsure else answer),), deliver=tuple(deliver))
+        settled: Answer = answer
+        if pending.repeated and isinstance(answer, Error) and answer.code in UNSURE:
+            settled = Unsure(answer)
+        return Step(settled=((request, settled),), deliver=tuple(deliver))
 
     def _subscribed(self, frame: Subscribe, answer: Ok) -> list[Incoming]:
         epoch, head = answer.epoch or "", answer.head or 0

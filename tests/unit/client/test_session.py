@@ -47,7 +47,7 @@ def up(session: Session, *boards: BoardState, now_s: float = 0.0) -> Hello:
 
 
 def following(head: int = 0, kinds: tuple[str, ...] = ()) -> Session:
-    """A session that is up and follows the lobby from ``head`` on."""
+    """Return a session that is up and follows the lobby from ``head`` on."""
     session = Session("token", "test")
     up(session)
     session.ask(Subscribe(session.next_id(), LOBBY, kinds=kinds))
@@ -200,7 +200,7 @@ def test_a_post_in_flight_is_sent_again_with_its_nonce() -> None:
 
 
 def repeated(edit: Edit, *, sent: bool) -> Session:
-    """A session whose connection broke over an edit, and that has sent it on the next one."""
+    """Return a session whose connection broke over an edit, and that has sent it on the next one."""
     session = Session()
     if sent:
         up(session)
