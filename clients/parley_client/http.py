@@ -5,6 +5,7 @@ reader treats them like live ones.
 """
 
 import asyncio
+import contextlib
 import json
 import urllib.error
 import urllib.request
@@ -18,7 +19,7 @@ from parley_client.address import http_base, is_loopback
 from parley_client.errors import ParleyError
 from parley_client.limits import HTTP_BYTES_MAX, HTTP_S
 from parley_protocol.fields import BadField, build
-from parley_protocol.frames import Deleted, Edited, Event, Gone, Posted, Reacted, Restored, Retracted
+from parley_protocol.frames import Deleted, Edited, Event, Gone, Posted, Reacted, Restored, Retracted, Standing
 from parley_protocol.limits import HISTORY_EVENTS_MAX
 
 Map: TypeAlias = dict[str, Any]
@@ -168,11 +169,11 @@ class Http:
 
     async def takedowns(self, post: str) -> list[Map]:
         """Return the takedown records of a post, oldest first."""
-        return list((await self.call("GET", "/v1/takedowns", query={"post": post}))["takedowns"])
+        return [record async for record in self._pages("/v1/takedowns", "takedowns", {"post": post})]
 
     async def my_takedowns(self) -> list[Map]:
         """Return the takedown records of one's own posts."""
-        return list((await self.call("GET", "/v1/me/takedowns"))["items"])
+        return [record async for record in self._pages("/v1/me/takedowns", "items")]
 
     async def appeal(self, takedown: str, text: str) -> Map:
         """Object to a takedown of one's own post."""
@@ -258,7 +259,12 @@ def _problem(error: urllib.error.HTTPError) -> ParleyError:
     says = problem.get("detail") or problem.get("title") or f"HTTP {error.code} {error.reason}"
     wait = error.headers.get("Retry-After", "")
     after_ms = problem.get("retry_after_ms", int(wait) * 1000 if wait.isascii() and wait.isdigit() else None)
-    return ParleyError(str(problem.get("code", f"http_{error.code}")), str(says), after_ms, scope=problem.get("scope"))
+    standing: Standing | None = None
+    with contextlib.suppress(BadField):
+        standing = build(Standing, problem.get("standing"))
+    return ParleyError(
+        str(problem.get("code", f"http_{error.code}")), str(says), after_ms, scope=problem.get("scope"), standing=standing
+    )
 
 
 def _event(held: Map) -> Event | None:

@@ -113,7 +113,7 @@ def cases(
 ) -> None:
     """Show the moderators' cases."""
     rows = ask(url, token, lambda http: http.cases(state))
-    table(rows, "id", "rev", "state", "severity", "policy", "board", "post", "by")
+    table(rows, "case", "rev", "state", "severity", "policy", "board", "post", "claimed_by")
 
 
 def decide(

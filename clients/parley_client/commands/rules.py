@@ -19,7 +19,8 @@ rules = typer.Typer(no_args_is_help=True, help="Rules: drafts, activation, retir
 @rules.command("list")
 def list_rules(url: Url = None, token: Token = None) -> None:
     """Show the latest version of each rule."""
-    table(ask(url, token, lambda http: http.rules()), "id", "version", "mode", "policy", "severity", "effect")
+    rows = [{**(rule.get("document") or {}), **rule} for rule in ask(url, token, lambda http: http.rules())]
+    table(rows, "id", "version", "mode", "policy", "severity", "effect", "boards")
 
 
 @rules.command("check")
