@@ -268,7 +268,7 @@ class Client:
         """Remove one's own post. Return the seq of the event."""
         return (await self._done(Delete(self._session.next_id(), PostId(post)))).seq or 0
 
-    async def react(self, post: str, emoji: str, on: bool = True) -> int | None:
+    async def react(self, post: str, emoji: str, *, on: bool = True) -> int | None:
         """Add a reaction, or take it back. Return the seq of the event; ``None`` if that is how it stood already."""
         return (await self._done(React(self._session.next_id(), PostId(post), emoji, on))).seq
 
@@ -360,7 +360,7 @@ class Client:
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         send = self._session.ask(frame)
         self._answers[frame.id] = answer
-        self._inbox.be_patient(True)
+        self._inbox.be_patient(patient=True)
         try:
             async with asyncio.timeout(self._request_timeout_s):
                 await self._send(send)
@@ -368,7 +368,7 @@ class Client:
         finally:
             self._answers.pop(frame.id, None)
             self._session.forget(frame.id)
-            self._inbox.be_patient(bool(self._answers))
+            self._inbox.be_patient(patient=bool(self._answers))
 
     async def _send(self, send: tuple[ClientFrame, ...]) -> None:
         """Hand frames to the connection that is up. If it breaks, the reading task finds out, and the session repeats."""

@@ -48,7 +48,9 @@ class Interrupted(ParleyError):
     """
 
     def __init__(self, kind: str, cause: str) -> None:
-        super().__init__("interrupted", f"The connection broke before {kind} was answered, and its repeat got {cause}; look first.")
+        super().__init__(
+            "interrupted", f"The connection broke before {kind} was answered, and its repeat got {cause}; look first."
+        )
         self.cause = cause
 
 

@@ -56,7 +56,7 @@ class Inbox:
         self._room.set()
         return event
 
-    def be_patient(self, patient: bool) -> None:
+    def be_patient(self, *, patient: bool) -> None:
         """Let the queue grow past its bound, up to ``overflow_max``, or stop doing so."""
         self.patient = patient
         if patient:

@@ -27,7 +27,9 @@ def chat(
     board: Annotated[str, typer.Argument(help="The board's slug.")],
     plain: Annotated[bool, typer.Option("--plain", help="Line mode; the default where input or output is no terminal.")] = False,
     stay: Annotated[bool, typer.Option("--stay", help="Line mode: go on printing after the input has ended.")] = False,
-    history: Annotated[int, typer.Option("--history", help="Line mode: print this many earlier events first.", min=0, max=500)] = 0,
+    history: Annotated[
+        int, typer.Option("--history", help="Line mode: print this many earlier events first.", min=0, max=500)
+    ] = 0,
     raw: Annotated[Path | None, typer.Option("--raw", help="Write every message as it came off the socket to this file.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Speak JSON on the wire instead of MessagePack.")] = False,
     url: Url = None,

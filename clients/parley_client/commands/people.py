@@ -9,7 +9,8 @@ from parley_client.commands.shared import Token, Url, ask, fail, found, run, sho
 from parley_client.http import Http, Map
 
 Password: TypeAlias = Annotated[
-    str, typer.Option("--password", prompt=True, hide_input=True, envvar="PARLEY_PASSWORD", help="Asked for where it is not given.")
+    str,
+    typer.Option("--password", prompt=True, hide_input=True, envvar="PARLEY_PASSWORD", help="Asked for where it is not given."),
 ]
 Handle: TypeAlias = Annotated[str, typer.Argument(help="The account's handle.")]
 Board: TypeAlias = Annotated[str, typer.Argument(help="The board's slug.")]

@@ -4,7 +4,6 @@ import asyncio
 import struct
 
 import pytest
-from tests.integration.client.scripted_server import LOBBY, Peer, posted, scripted_server
 
 from parley_client import (
     Client,
@@ -21,6 +20,7 @@ from parley_protocol import frames
 from parley_protocol.codec import FormatName
 from parley_protocol.frames import BoardState, Cursor, Error, Event, Gone, Held, Ok, Retracted, Suppress
 from parley_protocol.ids import PostId, TakedownId
+from tests.integration.client.scripted_server import LOBBY, Peer, posted, scripted_server
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(20)]
 

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 from rich.progress import Progress
-from tests.integration.client.http_server import http_server
-from tests.integration.client.scripted_server import LOBBY, Peer, posted, scripted_server
 
 from parley_client import Client, Http
 from parley_client.commands.replay import _accounts, play
@@ -17,6 +15,8 @@ from parley_client.commands.transcript import Entry
 from parley_protocol import frames
 from parley_protocol.frames import Alert, Error, Held, Ok, Retracted, Suppress
 from parley_protocol.ids import CaseId, PostId, TakedownId
+from tests.integration.client.http_server import http_server
+from tests.integration.client.scripted_server import LOBBY, Peer, posted, scripted_server
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(30)]
 

@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.integration.client.scripted_server import ANN, LOBBY, ME, Peer, posted, scripted_server
 
 from parley_protocol import frames
 from parley_protocol.frames import Ok, Retracted
 from parley_protocol.ids import PostId, TakedownId
+from tests.integration.client.scripted_server import ANN, LOBBY, ME, Peer, posted, scripted_server
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(20)]
 

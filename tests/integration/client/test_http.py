@@ -1,10 +1,10 @@
 """The HTTP client against prepared answers."""
 
 import pytest
-from tests.integration.client.http_server import http_server
 
 from parley_client import Http, ParleyError
 from parley_protocol.frames import Gone, Posted
+from tests.integration.client.http_server import http_server
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(20)]
 
@@ -32,9 +32,9 @@ async def test_signing_in_signs_the_calls_that_follow() -> None:
 
 
 async def test_a_problem_is_an_error_with_its_code_and_wait() -> None:
-    with http_server({"GET /v1/me": [(429, {"code": "limited", "detail": "slow down"})]}, {"Retry-After": "3"}) as server:
-        with pytest.raises(ParleyError) as raised:
-            await Http(server.url).me()
+    answers = {"GET /v1/me": [(429, {"code": "limited", "detail": "slow down"})]}
+    with http_server(answers, {"Retry-After": "3"}) as server, pytest.raises(ParleyError) as raised:
+        await Http(server.url).me()
     assert (raised.value.code, raised.value.message, raised.value.retry_after_ms) == ("limited", "slow down", 3_000)
 
 
@@ -48,10 +48,14 @@ async def test_what_is_no_answer_of_this_server_is_named(status: int, body: obje
 
 
 async def test_a_redirect_is_not_followed_with_the_token() -> None:
-    with http_server({"GET /v1/me": {"stolen": True}}) as other:
-        with http_server({"GET /v1/me": [(302, {})]}, {"Location": f"{other.url}/v1/me"}) as server, pytest.raises(ParleyError):
+    with (
+        http_server({"GET /v1/me": {"stolen": True}}) as other,
+        http_server({"GET /v1/me": [(302, {})]}, {"Location": f"{other.url}/v1/me"}) as server,
+    ):
+        with pytest.raises(ParleyError) as raised:
             await Http(server.url, "secret").me()
-    assert other.asked == []
+        assert raised.value.code == "http_302"
+        assert other.asked == []
 
 
 async def test_a_server_that_is_not_there_is_unreachable() -> None:

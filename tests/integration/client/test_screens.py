@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from tests.integration.client.scripted_server import ANN, LOBBY, Peer, posted, scripted_server
 from textual.pilot import Pilot
 from textual.widgets import DataTable, Input, Static
 
@@ -28,6 +27,7 @@ from parley_protocol.frames import (
     VerdictNotice,
 )
 from parley_protocol.ids import AccountId, CaseId, PostId, TakedownId
+from tests.integration.client.scripted_server import ANN, LOBBY, Peer, posted, scripted_server
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(30)]
 
@@ -119,7 +119,9 @@ async def test_older_posts_come_above_and_the_pages_tombstones_win() -> None:
         await peer.subscribed(head=150)
         await peer.gone()
 
-    past = Past(*(frames.Gone(LOBBY, seq, PostId(f"p{seq}")) if seq == 20 else posted(seq, f"text {seq}") for seq in range(1, 151)))
+    past = Past(
+        *(frames.Gone(LOBBY, seq, PostId(f"p{seq}")) if seq == 20 else posted(seq, f"text {seq}") for seq in range(1, 151))
+    )
     async with scripted_server(script) as url, Client(url) as client:
         screen = RoomScreen(Room("lobby", client, past))
         async with screen.run_test() as pilot:
