@@ -1,0 +1,81 @@
+"""``parley rules``: what detects."""
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+from parley_client.commands.shared import Token, Url, ask, fail, show, table
+from parley_client.http import Http, Map
+
+File: TypeAlias = Annotated[Path, typer.Argument(help="A rule document, TOML or JSON.")]
+RuleId: TypeAlias = Annotated[str, typer.Argument(metavar="ID", help="The rule's id.")]
+
+rules = typer.Typer(no_args_is_help=True, help="Rules: drafts, activation, retirement.")
+
+
+@rules.command("list")
+def list_rules(url: Url = None, token: Token = None) -> None:
+    """Show the latest version of each rule."""
+    rows = [{**(rule.get("document") or {}), **rule} for rule in ask(url, token, lambda http: http.rules())]
+    table(rows, "id", "version", "mode", "policy", "severity", "effect", "boards")
+
+
+@rules.command("check")
+def check_rule(file: File, url: Url = None, token: Token = None) -> None:
+    """Let the server read a rule and run its examples; it is stored as a draft, which judges nothing."""
+    document = _document(file)
+    draft = ask(url, token, lambda http: http.add_rule(document))
+    print(f"{draft['id']} version {draft['version']} can be used; it is a {draft['mode']}")
+
+
+@rules.command("add")
+def add_rule(
+    file: File,
+    activate: Annotated[bool, typer.Option("--activate", help="Make it live at once.")] = False,
+    url: Url = None,
+    token: Token = None,
+) -> None:
+    """Store a rule as a draft, or make it live at once."""
+    document = _document(file)
+
+    async def work(http: Http) -> Map:
+        draft = await http.add_rule(document)
+        return await http.activate_rule(str(draft["id"])) if activate else draft
+
+    show(ask(url, token, work))
+
+
+@rules.command("activate")
+def activate_rule(rule: RuleId, url: Url = None, token: Token = None) -> None:
+    """Make a rule's latest version live on every node."""
+    show(ask(url, token, lambda http: http.activate_rule(rule)))
+
+
+@rules.command("retire")
+def retire_rule(rule: RuleId, url: Url = None, token: Token = None) -> None:
+    """Take a rule out."""
+    show(ask(url, token, lambda http: http.retire_rule(rule)))
+
+
+@rules.command("policies")
+def list_policies(url: Url = None, token: Token = None) -> None:
+    """Show the operator's catalogue, which rules refer to."""
+    table(ask(url, token, lambda http: http.policies()), "id", "title", "ground", "reference")
+
+
+def _document(file: Path) -> Map:
+    """Read a rule document, or end the command with where it cannot be read."""
+    try:
+        text = file.read_text(encoding="utf-8")
+        held = json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
+    except (OSError, ValueError) as error:
+        raise fail(f"{file}: {error}") from None
+    if not isinstance(held, dict):
+        raise fail(f"{file}: a rule document is a map")
+    missing = [name for name in ("id", "policy", "effect", "match") if name not in held]
+    if missing:
+        raise fail(f"{file}: {', '.join(missing)} missing")
+    return held
