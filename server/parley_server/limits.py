@@ -77,6 +77,9 @@ HOT_BOARDS_MAX: Final = 4_096
 HOLE_WAIT_S: Final = 0.05
 """Wait for an event whose successor is already here. Full: the missing ones are read from PostgreSQL."""
 
+HEAL_AGAIN_S: Final = 0.5
+"""Wait before the store is asked again for events that it did not have, or could not give."""
+
 PENDING_EVENTS_MAX: Final = 4_096
 """Events of one board that wait for an earlier one. Full: all are dropped and read from PostgreSQL."""
 

@@ -211,6 +211,13 @@ class Hub:
         while room.pending and (following := room.pending.pop(hot.head + 1, None)) is not None:
             self._accept(room, hot, following)
 
+    def refresh(self, board: BoardId) -> None:
+        """Ask the store what a board has beyond its ring: something may have been committed that nobody could tell us of."""
+        room = self._rooms.get(board)
+        if room is not None and room.hot is not None and not room.healing:
+            room.healing = True
+            asyncio.get_running_loop().call_later(limits.HOLE_WAIT_S, lambda: self._start(self._heal(room)))
+
     def suppress(self, board: BoardId, post: PostId) -> Refused | None:
         """Hide a post from everything that leaves from now on, and tell its readers ahead of content (P2, P3).
 
@@ -409,21 +416,24 @@ class Hub:
             asyncio.get_running_loop().call_later(limits.HOLE_WAIT_S, lambda: self._start(self._heal(room)))
 
     async def _heal(self, room: Room) -> None:
-        """Fill a hole in the seqs from the store."""
+        """Read what follows the ring from the store, until no event waits for a predecessor."""
+        hot = room.hot
+        assert hot is not None, room.board
         try:
-            hot = room.hot
-            while hot is not None and room.pending:
-                self.counts.healed += 1
+            while True:
                 try:
                     events = await self._store.read(room.board, hot.head, limits.READ_EVENTS)
                 except Unavailable:
-                    await asyncio.sleep(limits.HOLE_WAIT_S)
+                    await asyncio.sleep(limits.HEAL_AGAIN_S)
                     continue
+                self.counts.healed += len(events)
                 for event in events:
                     self.publish(event)
                 room.pending = {seq: event for seq, event in room.pending.items() if seq > hot.head}
+                if not room.pending:
+                    return
                 if not events:
-                    await asyncio.sleep(limits.HOLE_WAIT_S)
+                    await asyncio.sleep(limits.HEAL_AGAIN_S)
         finally:
             room.healing = False
 

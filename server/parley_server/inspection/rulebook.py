@@ -12,7 +12,7 @@ from parley_protocol import codes
 from parley_protocol.ids import AccountId
 from parley_server.domain.answers import Refused
 from parley_server.domain.rule_document import parse
-from parley_server.domain.rules import BadRule, Rule
+from parley_server.domain.rules import BadRule, Policy, Rule
 from parley_server.inspection.flood import Recent
 from parley_server.inspection.ruleset import RuleSet, check_examples, check_size, compile_rules, fault
 from parley_server.inspection.stage import Stage
@@ -52,6 +52,7 @@ class Rulebook:
         self._stage = stage
         self._clock = clock
         self._recent = Recent()
+        self._policies: dict[str, Policy] = {}
         self._in_force = InForce(node, stage.ruleset.version, clock())
         # Held across the store and the compiler: changes are rare, and each one is made from the set that the one before left.
         self._changing = asyncio.Lock()
@@ -60,6 +61,16 @@ class Rulebook:
     def in_force(self) -> InForce:
         """What this node judges by."""
         return self._in_force
+
+    def policy(self, policy_id: str) -> Policy | None:
+        """Return a policy of the catalogue."""
+        return self._policies.get(policy_id)
+
+    async def put_policy(self, policy: Policy, by: AccountId | None) -> Policy:
+        """Add a policy to the catalogue, or a new version of one; returns it with its version."""
+        stored = await self._rules.put_policy(policy, by, self._clock())
+        self._policies[stored.id] = stored
+        return stored
 
     async def load(self) -> InForce:
         """Judge by what is stored: at the start, and when another node has changed it.
@@ -80,7 +91,7 @@ class Rulebook:
         rule = await asyncio.to_thread(_usable, document, 0)
         if isinstance(rule, BadRule):
             return rule
-        if all(policy.id != rule.head.policy for policy in await self._rules.policies()):
+        if self.policy(rule.head.policy) is None:
             return Refused(codes.NO_POLICY, f"The catalogue has no policy {rule.head.policy}.", scope="policy")
         return rule.head.id, await self._rules.add(document, rule.head.id, by, self._clock())
 
@@ -135,6 +146,7 @@ class Rulebook:
             await self._load()
 
     async def _load(self) -> None:
+        self._policies = {policy.id: policy for policy in await self._rules.policies()}
         version, live = await self._rules.live()
         compiled = await asyncio.to_thread(_compile, version, live, self._recent, None)
         if isinstance(compiled, BadRule):

@@ -4,6 +4,7 @@ Posts and edits take the same steps. Nothing is handed to the hub but what the s
 verdict (P1) or before the commit (P4).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -25,12 +26,13 @@ from parley_server.moderation import statement
 from parley_server.pipeline.announce import Announcer
 from parley_server.pipeline.directory import Directory
 from parley_server.pipeline.rates import Rates
-from parley_server.ports import BoardLog, Item, Takedowns
+from parley_server.ports import BoardLog, Item, Takedowns, Unavailable
 
 
 @dataclass(frozen=True, slots=True)
 class Publisher:
-    """Takes what members write. ``rates`` is ``None`` where limits are lifted; ``verified_only``: setting ``PARLEY_IDENTITY``."""
+    """Takes what members write. ``rates`` is ``None`` where limits are lifted; ``verified_only``: setting ``PARLEY_IDENTITY``;
+    ``observe``: told the seconds of each append."""
 
     log: BoardLog
     takedowns: Takedowns
@@ -42,6 +44,7 @@ class Publisher:
     world: World
     rates: Rates | None
     verified_only: bool
+    observe: Callable[[float], None] = lambda _: None
 
     async def post(self, person: Person, frame: frames.Post) -> Ok | Held | Refused:
         """Publish a post.
@@ -84,9 +87,10 @@ class Publisher:
         no = self._still(person, frame.board)
         if no is not None:
             return no
+        done: Posted | Repeat | Filed | Refused
         match verdict:
             case Allow():
-                done = await self.log.append(draft)
+                done = await self._append(draft)
             case Flag():
                 done = await self.takedowns.flag(draft, self._flagged(verdict, frame.body, at_us))
             case Withhold() | Refuse():
@@ -118,6 +122,7 @@ class Publisher:
         no = self._still(person, info.board)
         if no is not None:
             return no
+        done: frames.Edited | Repeat | Filed | Refused
         match verdict:
             case Allow():
                 done = await self.log.edit(draft)
@@ -161,6 +166,18 @@ class Publisher:
         return Ok(frame.id, post=frame.post, seq=done.seq)
 
     # Inside.
+
+    async def _append(self, draft: Draft) -> Posted | Repeat | Refused:
+        """Commit a post, and measure how long it took."""
+        began = self.world.now_us()
+        try:
+            return await self.log.append(draft)
+        except Unavailable:
+            # It may be stored nevertheless; then its readers must get it without waiting for the next post.
+            self.hub.refresh(draft.board)
+            raise
+        finally:
+            self.observe((self.world.now_us() - began) / 1_000_000)
 
     def _answered(
         self, re: frames.RequestRef, post: PostId, done: frames.Posted | frames.Edited | Repeat | Filed | Refused

@@ -12,7 +12,7 @@ import structlog
 
 from parley_protocol import codes, frames
 from parley_protocol.frames import Ok
-from parley_protocol.ids import CaseId, PostId, TakedownId
+from parley_protocol.ids import BoardId, CaseId, PostId, TakedownId
 from parley_server import limits
 from parley_server.clock import World
 from parley_server.domain.access import Act, may
@@ -81,11 +81,11 @@ class Moderation:
         try:
             filed = await self.takedowns.retract(post, restriction)
         except Unavailable:
-            self._retry(post, restriction)
+            self._retry(info.board, post, restriction)
             raise
         except asyncio.CancelledError:
             # Whether it was committed is not known: find out by doing it again, out of reach of this request.
-            self._retry(post, restriction)
+            self._retry(info.board, post, restriction)
             raise
         return self._retracted(post, filed)
 
@@ -197,14 +197,14 @@ class Moderation:
 
     # Inside.
 
-    def _retry(self, post: PostId, restriction: Restriction) -> None:
+    def _retry(self, board: BoardId, post: PostId, restriction: Restriction) -> None:
         """Write the record of a suppression that is in force, until it is committed or refused."""
         if post not in self.unrecorded:
-            task = asyncio.get_running_loop().create_task(self._record(post, restriction))
+            task = asyncio.get_running_loop().create_task(self._record(board, post, restriction))
             self.unrecorded[post] = task
             task.add_done_callback(lambda _: self.unrecorded.pop(post, None))
 
-    async def _record(self, post: PostId, restriction: Restriction) -> None:
+    async def _record(self, board: BoardId, post: PostId, restriction: Restriction) -> None:
         tries = 0
         while True:
             await asyncio.sleep(limits.RETRY_S[min(tries, len(limits.RETRY_S) - 1)])
@@ -214,6 +214,9 @@ class Moderation:
             except Unavailable as error:
                 log.error("retraction_unrecorded", post=post, takedown=restriction.takedown, tries=tries, cause=str(error))
                 continue
+            if isinstance(filed, Refused):
+                # An earlier try was committed without our knowing: its event is in the log.
+                self.hub.refresh(board)
             self._retracted(post, filed)
             return
 

@@ -1,0 +1,85 @@
+"""``python -m parley_server``: read the settings, run the server until it is told to stop."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, Final
+
+from parley_server.app import ADMINISTRATOR, Running, serve
+from parley_server.config import BadSettings, Settings, load
+from parley_server.embedded_postgres import EmbeddedPostgresError
+from parley_server.ports import Unavailable
+from parley_server.store.migrate import MigrationError
+from parley_server.telemetry import set_up_logs
+
+CONFIG_FILE: Final = Path("parley.toml")
+
+
+def main() -> None:
+    """Run the server; exits with 2 for bad settings, 1 if it cannot start or a part of it failed."""
+    settings = load(os.environ, CONFIG_FILE if CONFIG_FILE.is_file() else None)
+    if isinstance(settings, BadSettings):
+        for sentence in settings.says:
+            print(f"parley: {sentence}", file=sys.stderr)
+        sys.exit(2)
+    set_up_logs(settings.log_format)
+    try:
+        run(_until_told(settings))
+    except (EmbeddedPostgresError, MigrationError, ValueError) as error:
+        sys.exit(f"parley: {error}")
+    except Unavailable as error:
+        sys.exit(f"parley: the database cannot be reached: {error}")
+    except OSError as error:
+        sys.exit(f"parley: {settings.host}:{settings.port}: {error.strerror or error}")
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Run on uvloop where there is one, else on asyncio's own loop."""
+    if sys.platform == "win32":
+        asyncio.run(work)
+    else:
+        import uvloop  # Not made for Windows.
+
+        uvloop.run(work)
+
+
+async def _until_told(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM, or until a part fails."""
+    loop = asyncio.get_running_loop()
+    told = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, told.set)
+    async with serve(settings) as running:
+        _greet(settings, running)
+        waiting = loop.create_task(told.wait())
+        await asyncio.wait((waiting, running.failed), return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if running.failed.done():
+            running.failed.result()
+        print("Parley stops; clients are asked to come back.", flush=True)
+
+
+def _greet(settings: Settings, running: Running) -> None:
+    """Say where it is, how to get in, what to try next."""
+    address = f"http://{running.host}:{running.port}"
+    lines = [f"Parley listens on {address}", f"Data: {running.database}"]
+    if not settings.verified_only:
+        lines.append("Identity: UNVERIFIED. Anybody may publish; for development only (PARLEY_IDENTITY).")
+    if running.first_password is not None:
+        lines += ["", f"Sign in as {ADMINISTRATOR} with this password; it is shown once:", f"    {running.first_password}"]
+    lines += [
+        "",
+        "Three things to try, each in a terminal of its own:",
+        f"    parley login {ADMINISTRATOR} --url {address}",
+        '    parley boards create lobby --name "Lobby" --summary "For everything"',
+        "    parley chat lobby",
+        f"or open {address} in a browser. Ctrl-C stops Parley; nothing is lost.",
+    ]
+    print("\n".join(lines), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,464 @@
+"""What the frames of one connection mean: hello, then requests, each with its answer.
+
+Requests of one connection start in the order in which they came and run beside each other, so that posts of one author share a
+commit; each decision is made from the directory as of now, never from what was known at hello.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Final, assert_never
+
+import structlog
+
+from parley_protocol import codes, frames
+from parley_protocol import limits as wire_limits
+from parley_protocol.codec import decode_client
+from parley_protocol.codes import Code
+from parley_protocol.errors import ProtocolError
+from parley_protocol.frames import BoardState, Bye, ClientFrame, Error, Held, Ok, Pong, RequestRef, Self, ServerFrame, Welcome
+from parley_protocol.ids import AccountId, BoardId, SessionId
+from parley_server import limits
+from parley_server.clock import World
+from parley_server.domain.access import Act, administers, may, moderates
+from parley_server.domain.answers import Refused
+from parley_server.domain.people import Person
+from parley_server.domain.takedowns import Filed
+from parley_server.gateway.hotlog import Kinds, kinds_of
+from parley_server.gateway.hub import Hub, Reader
+from parley_server.gateway.lanes import Lanes
+from parley_server.gateway.registry import Registry
+from parley_server.gateway.websocket import WebSocket
+from parley_server.gateway.wire import FORMATS, message
+from parley_server.moderation.alerts import AlertStream, Watcher
+from parley_server.pipeline.accounts import Accounts
+from parley_server.pipeline.directory import Directory
+from parley_server.pipeline.publish import Publisher
+from parley_server.pipeline.takedown import Moderation
+from parley_server.ports import Alerts, Unavailable
+
+log = structlog.get_logger(__name__)
+
+VERSION: Final = 1
+"""Wire version that is spoken here."""
+
+SITE: Final = "site"
+"""Scope of a watch that covers every board."""
+
+_ANNOUNCED: Final = ("FRAME_BYTES_MAX", "BODY_BYTES_MAX", "SUBSCRIPTIONS_MAX", "RESUME_EVENTS_MAX", "HISTORY_EVENTS_MAX", "HELLO_WITHIN_MS")
+_LIMITS: Final[dict[str, int]] = {name.lower(): getattr(wire_limits, name) for name in _ANNOUNCED} | {
+    "frames_per_s": limits.FRAMES_PER_S,
+    "frames_burst": limits.FRAMES_BURST,
+    "posts_per_s": limits.POSTS_PER_S,
+    "posts_burst": limits.POSTS_BURST,
+    "requests_max": limits.REQUESTS_MAX,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What every session of this node works with. ``limited``: setting ``PARLEY_LIMITS``."""
+
+    hub: Hub
+    registry: Registry
+    directory: Directory
+    accounts: Accounts
+    publisher: Publisher
+    moderation: Moderation
+    alerts: Alerts
+    stream: AlertStream
+    world: World
+    limited: bool
+
+
+class Session:
+    """One connection, from its handshake to its end."""
+
+    __slots__ = (
+        "_allowance",
+        "_allowed_at",
+        "_backlog",
+        "_desk",
+        "_limited",
+        "_socket",
+        "_tasks",
+        "_watcher",
+        "account",
+        "expires_at_us",
+        "reader",
+        "session",
+    )
+
+    def __init__(self, desk: Desk, socket: WebSocket, lanes: Lanes) -> None:
+        self._desk = desk
+        self._socket = socket
+        # Frames that came before the welcome was sent; ``None`` from then on.
+        self._backlog: list[ClientFrame] | None = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._watcher: Watcher | None = None
+        self._allowance = float(limits.FRAMES_BURST)
+        self._allowed_at = 0.0
+        self._limited = 0
+        self.account: AccountId | None = None
+        self.session = SessionId(desk.world.new_id())
+        self.expires_at_us: int | None = None
+        self.reader = Reader(lanes, self.cut)
+        desk.registry.expect(self, wire_limits.HELLO_WITHIN_MS / 1_000)
+
+    # The socket calls these.
+
+    def received(self, data: bytes) -> None:
+        """Take one message: answer what cannot be read, hand on what can."""
+        try:
+            frame = decode_client(FORMATS[self.reader.lanes.form], data)
+        except ProtocolError as error:
+            if error.code.close is not None:
+                self.close(error.code)
+            else:
+                self.send(Error(error.code.name, error.detail[:200], re=error.re))
+                self._too_many(None)
+            return
+        if self._backlog is not None:
+            self._before_welcome(frame, self._backlog)
+        elif not self._too_many(getattr(frame, "id", None)):
+            self._begin(frame)
+
+    def paused(self) -> None:
+        """The transport is full."""
+        self._desk.hub.pause(self.reader, asyncio.get_running_loop().time())
+
+    def resumed(self) -> None:
+        """The transport has room again."""
+        self._desk.hub.resume(self.reader)
+
+    def lost(self) -> None:
+        """The connection is gone. Requests under way go on: what they do was asked for."""
+        desk = self._desk
+        desk.registry.met(self)
+        desk.hub.drop(self.reader)
+        desk.registry.leave(self)
+        if self._watcher is not None:
+            desk.stream.leave(self._watcher)
+        if self.account is not None:
+            desk.directory.leave(self.account)
+            self.account = None
+
+    def expire(self) -> None:
+        """No hello came in time."""
+        self.close(codes.HELLO_LATE)
+
+    # The registry and the hub call these.
+
+    def send(self, frame: ServerFrame) -> None:
+        """Send a frame on the control lane."""
+        lanes = self.reader.lanes
+        if not lanes.closed:
+            self._desk.hub.control(self.reader, message(frame, lanes.form))
+
+    def close(self, code: Code, *, after_ms: int | None = None) -> None:
+        """Say why, then close."""
+        lanes = self.reader.lanes
+        if lanes.closed:
+            return
+        if not lanes.paused:
+            lanes.sink.write(message(Bye(code.name, code.says, after_ms), lanes.form))
+        self._desk.hub.drop(self.reader)
+        self._socket.close(code)
+
+    def cut(self, code: Code) -> None:
+        """End a connection that takes nothing, or that may hold what was retracted."""
+        self._desk.hub.drop(self.reader)
+        if code is codes.STALE:
+            self._socket.reset()
+        else:
+            self.close(code)
+
+    def recheck(self) -> None:
+        """Let go of what the account may no longer have; asked at every change of the account or of a board (P14)."""
+        desk = self._desk
+        person = desk.directory.present(self.account)
+        if may_stay(person) is not None:
+            self.close(codes.REVOKED)
+            return
+        for board in list(self.reader.groups):
+            no = may(person, Act.READ, desk.directory.board(board))
+            if no is not None:
+                desk.hub.leave(self.reader, board)
+                self.send(Error(codes.REVOKED.name, "Your access to this board was withdrawn.", scope=board))
+        if self._watcher is not None and moderates(person) == frozenset():
+            desk.stream.leave(self._watcher)
+            self._watcher = None
+            self.send(Error(codes.REVOKED.name, "You no longer moderate here.", scope="watch"))
+
+    # Hello.
+
+    def _before_welcome(self, frame: ClientFrame, backlog: list[ClientFrame]) -> None:
+        if isinstance(frame, frames.Hello) and self.reader.lanes.form >= 0 and not backlog:
+            backlog.append(frame)
+            self._run(self._welcome(frame))
+        elif not backlog:
+            self.close(codes.HELLO_FIRST)
+        elif len(backlog) > limits.REQUESTS_MAX:
+            self.close(codes.ABUSE)
+        else:
+            # A client may ask before it was welcomed; it is answered after.
+            backlog.append(frame)
+
+    async def _welcome(self, hello: frames.Hello) -> None:
+        """Find out who it is, answer, follow the boards that it resumes."""
+        desk = self._desk
+        if hello.v != VERSION:
+            self.close(codes.VERSION)
+            return
+        me: Self | None = None
+        if hello.token is not None:
+            held = await desk.accounts.identify(hello.token)
+            if isinstance(held, Refused):
+                self.close(held.code)
+                return
+            person = await desk.directory.enter(held.account)
+            if person is None or self.reader.lanes.closed:
+                if person is not None:
+                    desk.directory.leave(held.account)
+                self.close(codes.BAD_TOKEN)
+                return
+            self.account, self.session, self.expires_at_us = held.account, held.session, held.expires_at_us
+            no = may_stay(person)
+            if no is not None:
+                self.close(codes.REVOKED)
+                return
+            me = Self(held.account, person.handle, person.name, person.role)
+        starts: list[tuple[BoardState, int]] = []
+        for cursor in hello.resume:
+            found = await self._start_of(cursor.board, cursor.epoch, cursor.seq)
+            if isinstance(found, Refused):
+                self.send(Error(found.code.name, found.detail or found.code.says, scope=cursor.board))
+            else:
+                starts.append((found, cursor.seq))
+        if self.reader.lanes.closed:
+            return
+        desk.registry.met(self)
+        desk.registry.enter(self)
+        states = tuple(state for state, _ in starts)
+        self.send(Welcome(VERSION, self.session, _LIMITS, wire_limits.BEAT_MS, me, states))
+        for state, seq in starts:
+            if state.board not in self.reader.groups:
+                desk.hub.follow(self.reader, state, Kinds.ALL, seq)
+        waiting, self._backlog = self._backlog or [], None
+        for frame in waiting[1:]:
+            self._begin(frame)
+
+    # Requests.
+
+    def _begin(self, frame: ClientFrame) -> None:
+        """Answer at once what needs no waiting; begin the rest."""
+        desk = self._desk
+        match frame:
+            case frames.Hello():
+                self.send(Error(codes.AGAIN.name, codes.AGAIN.says))
+            case frames.Ping():
+                self.send(Pong(frame.id, desk.world.now_us()))
+            case frames.Typing():
+                self._typing(frame)
+            case frames.Read():
+                self._read(frame)
+            case frames.Unsubscribe():
+                self._unsubscribe(frame)
+            case frames.Subscribe():
+                self._request(frame.id, self._subscribe(frame))
+            case frames.Watch():
+                self._request(frame.id, self._watch(frame))
+            case _:
+                self._request(frame.id, self._answered(frame))
+
+    async def _answered(self, frame: ClientFrame) -> None:
+        """Do a request and send its answer."""
+        desk = self._desk
+        person = desk.directory.present(self.account)
+        done: Ok | Held | Filed | Refused | None
+        match frame:
+            case frames.Post():
+                done = await desk.publisher.post(person, frame)
+            case frames.Edit():
+                done = await desk.publisher.edit(person, frame)
+            case frames.Delete():
+                done = await desk.publisher.delete(person, frame)
+            case frames.React():
+                done = await desk.publisher.react(person, frame)
+            case frames.Retract():
+                done = await desk.moderation.retract(person, frame.post, frame.policy, frame.reason)
+            case frames.Restore():
+                done = await desk.moderation.restore(person, frame.post, frame.reason)
+            case frames.Release():
+                done = await desk.moderation.release(person, frame.post, frame.reason)
+            case frames.Refuse():
+                done = await desk.moderation.refuse(person, frame.post, frame.policy, frame.reason)
+            case frames.Decide():
+                done = await desk.moderation.decide(person, frame)
+            case frames.Claim():
+                done = await desk.moderation.claim(person, frame)
+            case frames.Ack():
+                done = await self._acknowledge(person, frame)
+            case _:
+                raise AssertionError(f"{frame.type} is answered elsewhere")
+        match done:
+            case Ok() | Held():
+                self.send(done)
+            case Filed():
+                seq = done.event.seq if done.event is not None else None
+                case = done.case
+                self.send(Ok(frame.id, post=done.post, seq=seq, rev=case.rev, takedown=done.takedown, case=case.case))
+            case Refused():
+                self._refuse(frame.id, done)
+            case None:
+                self.send(Ok(frame.id))
+            case _:
+                assert_never(done)
+
+    async def _subscribe(self, frame: frames.Subscribe) -> None:
+        """Follow a board: the answer, what was missed, then live."""
+        desk = self._desk
+        kinds = kinds_of(frame.kinds)
+        if kinds is None:
+            return self._refuse(frame.id, Refused(codes.BAD_FIELD, "There is no such kind of event.", scope="kinds"))
+        if frame.board in self.reader.groups:
+            return self._refuse(frame.id, Refused(codes.AGAIN, "This connection follows the board already."))
+        if len(self.reader.groups) >= wire_limits.SUBSCRIPTIONS_MAX:
+            return self._refuse(frame.id, Refused(codes.LIMITED, scope="subscriptions"))
+        state = await self._start_of(frame.board, frame.epoch, frame.seq)
+        if isinstance(state, Refused):
+            return self._refuse(frame.id, state)
+        if self.reader.lanes.closed:
+            return None
+        if frame.board in self.reader.groups:
+            return self._refuse(frame.id, Refused(codes.AGAIN))
+        self.send(Ok(frame.id, board=state.board, epoch=state.epoch, head=state.head, recovered=state.recovered, gap=state.gap))
+        return desk.hub.follow(self.reader, state, kinds, frame.seq)
+
+    async def _start_of(self, board: BoardId, epoch: str | None, seq: int | None) -> BoardState | Refused:
+        """Say where a subscription starts, if the person may read the board, also after the waiting."""
+        desk = self._desk
+        no = may(desk.directory.present(self.account), Act.READ, desk.directory.board(board))
+        if no is not None:
+            return no
+        state = await desk.hub.join(board, epoch, seq)
+        no = may(desk.directory.present(self.account), Act.READ, desk.directory.board(board))
+        return no or state
+
+    def _unsubscribe(self, frame: frames.Unsubscribe) -> None:
+        if frame.board not in self.reader.groups:
+            self._refuse(frame.id, Refused(codes.NOT_SUBSCRIBED))
+            return
+        self._desk.hub.leave(self.reader, frame.board)
+        self.send(Ok(frame.id, board=frame.board))
+
+    def _typing(self, frame: frames.Typing) -> None:
+        desk = self._desk
+        person = desk.directory.present(self.account)
+        no = may(person, Act.PUBLISH, desk.directory.board(frame.board), verified_only=desk.publisher.verified_only)
+        if no is not None or person.account is None:
+            self._refuse(None, no or Refused(codes.UNAUTHENTICATED))
+            return
+        desk.hub.typing(self.reader, frame.board, person.account, asyncio.get_running_loop().time())
+
+    def _read(self, frame: frames.Read) -> None:
+        """Take a read mark. It is kept for as long as the board is followed; unread counts follow from it and the head."""
+        if frame.board not in self.reader.groups:
+            self._refuse(None, Refused(codes.NOT_SUBSCRIBED, scope=frame.board))
+        elif frame.seq > self._desk.hub.heads(self.reader).get(frame.board, 0):
+            self._refuse(None, Refused(codes.BAD_CURSOR, scope=frame.board))
+
+    async def _watch(self, frame: frames.Watch) -> None:
+        """Follow the alerts: the answer, what was missed, then live."""
+        desk = self._desk
+        scope = frame.scope
+        person = desk.directory.present(self.account)
+        no = administers(person) if scope == SITE else may(person, Act.MODERATE, desk.directory.board(BoardId(scope)))
+        if no is None and len(desk.stream) >= limits.WATCHERS_MAX:
+            no = Refused(codes.LIMITED, scope="watchers", retry_after_ms=10_000)
+        head = 0 if no is not None else await desk.stream.head()
+        if no is None and frame.after is not None and frame.after > head:
+            no = Refused(codes.BAD_CURSOR)
+        if no is not None:
+            return self._refuse(frame.id, no)
+        if self._watcher is not None:
+            desk.stream.leave(self._watcher)
+
+        def boards() -> frozenset[str] | None:
+            seen = moderates(desk.directory.present(self.account))
+            return seen if scope == SITE else (frozenset({scope}) if seen is None or scope in seen else frozenset())
+
+        watcher = self._watcher = Watcher(boards, self.send, lambda: not self.reader.lanes.paused)
+        self.send(Ok(frame.id, head=head))
+        return await desk.stream.watch(watcher, frame.after)
+
+    async def _acknowledge(self, person: Person, frame: frames.Ack) -> Refused | None:
+        if person.account is None:
+            return Refused(codes.UNAUTHENTICATED)
+        return await self._desk.alerts.acknowledge(frame.alert, person.account, self._desk.world.now_us(), moderates(person))
+
+    # Inside.
+
+    def _refuse(self, re: RequestRef | None, no: Refused) -> None:
+        """Send a domain's no."""
+        self.send(Error(no.code.name, no.detail or no.code.says, re, no.scope, no.retry_after_ms, no.standing))
+
+    def _too_many(self, re: RequestRef | None) -> bool:
+        """Count a frame; beyond the limit say so, beyond patience close."""
+        if not self._desk.limited:
+            return False
+        now = asyncio.get_running_loop().time()
+        grown = self._allowance + (now - self._allowed_at) * limits.FRAMES_PER_S if self._allowed_at else self._allowance
+        self._allowance = min(float(limits.FRAMES_BURST), grown)
+        self._allowed_at = now
+        if self._allowance >= 1:
+            self._allowance -= 1
+            if self._allowance >= limits.FRAMES_BURST / 2:
+                self._limited = 0
+            return False
+        self._limited += 1
+        if self._limited > limits.LIMITED_MAX:
+            self.close(codes.ABUSE)
+        else:
+            wait = int((1 - self._allowance) * 1_000 / limits.FRAMES_PER_S) + 1
+            self._refuse(re, Refused(codes.LIMITED, scope="frames", retry_after_ms=wait))
+        return True
+
+    def _request(self, re: RequestRef, work: Coroutine[Any, Any, None]) -> None:
+        """Run a request; with too many under way, the socket is not read until one is done."""
+        self._run(self._guarded(re, work))
+        if len(self._tasks) >= limits.REQUESTS_MAX:
+            self._socket.pause_reading()
+
+    async def _guarded(self, re: RequestRef, work: Awaitable[None]) -> None:
+        """Answer for a world that is down, and for our own mistakes, with the request's id."""
+        try:
+            await work
+        except Unavailable as error:
+            log.warning("unavailable", account=self.account, cause=str(error))
+            self._refuse(re, Refused(codes.UNAVAILABLE, retry_after_ms=1_000))
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if len(self._tasks) == limits.REQUESTS_MAX - 1:
+            self._socket.resume_reading()
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        if isinstance(error, Unavailable):
+            self.close(codes.OVERLOADED, after_ms=1_000)
+            return
+        # The task boundary: our mistake, logged once; the client comes back to a fresh session.
+        log.error("session_failed", account=self.account, session=self.session, exc_info=error)
+        self.close(codes.INTERNAL)
+
+
+def may_stay(person: Person) -> Refused | None:
+    """Say whether an account may have an open connection at all."""
+    return Refused(codes.REVOKED) if person.state != "active" else None
+
+
