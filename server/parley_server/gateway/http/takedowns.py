@@ -168,9 +168,11 @@ async def takedowns(services: Services, asked: Asked[Nothing, TakedownQuery]) ->
 async def takedown(services: Services, asked: Asked[Nothing, Nothing]) -> Record | Refused:
     """Return one record, to those whom it concerns."""
     record = await services.takedowns.record(TakedownId(asked.path["takedown"]))
-    if record is None or not await _concerned(services, asked.person, PostId(str(record["post"]))):
+    subject = record["subject"] if record is not None else None
+    if record is None or not isinstance(subject, dict):
         return Refused(codes.NO_TAKEDOWN)
-    return record
+    known = await _concerned(services, asked.person, PostId(str(subject["id"])))
+    return record if known else Refused(codes.NO_TAKEDOWN)
 
 
 async def appeal(services: Services, asked: Asked[Words, Nothing]) -> CaseRef | Refused:
