@@ -263,6 +263,9 @@ class FakeTakedowns:
         takedowns = {row["reverses"]: row["id"] for row in rows if row["reverses"]}
         return [records.public({**row, "reversed_by": takedowns.get(row["id"])}) for row in found[:limit]]
 
+    async def record(self, takedown: TakedownId) -> dict[str, object] | None:
+        return next((row for row in await self.records() if row["id"] == takedown), None)
+
     async def open_evidence(self, post: PostId, by: AccountId, purpose: str, at_us: int) -> list[Evidence]:
         await self._step("open evidence")
         found = [kept for kept in self._world.evidence if kept.post == post]

@@ -113,6 +113,10 @@ class Takedowns(Protocol):
         """Return takedown records as their public map, oldest first; ``after``: the last record's id."""
         ...
 
+    async def record(self, takedown: TakedownId) -> dict[str, object] | None:
+        """Return one takedown record, or one reversal, as its public map."""
+        ...
+
     async def open_evidence(self, post: PostId, by: AccountId, purpose: str, at_us: int) -> list[Evidence]:
         """Unseal the stopped texts of a post, newest revision first. The reading is recorded in the same transaction."""
         ...
@@ -321,34 +325,3 @@ class Check(Protocol):
         """Return what was seen; only of rules that cover the item's board and field."""
         ...
 
-
-class Bus(Protocol):
-    """Hints between nodes. May lose, repeat or reorder them: PostgreSQL is the truth, and a reader heals by seq."""
-
-    async def publish(self, topic: str, message: bytes) -> None:
-        """Tell every other node."""
-        ...
-
-    async def subscribe(self, topic: str) -> "Subscription":
-        """Start to receive a topic."""
-        ...
-
-    async def close(self) -> None:
-        """Let go of the connection."""
-        ...
-
-
-class Subscription(Protocol):
-    """Messages of one topic, from its subscription on."""
-
-    def __aiter__(self) -> "Subscription":
-        """Iterate over messages until closed."""
-        ...
-
-    async def __anext__(self) -> bytes:
-        """Wait for the next message."""
-        ...
-
-    async def close(self) -> None:
-        """Stop receiving."""
-        ...

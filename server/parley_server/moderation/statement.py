@@ -15,9 +15,10 @@ _MASK: Final = "•"
 def detection_of(verdict: Withhold | Refuse) -> Detection:
     """Say how a text was found, for the record."""
     failures = verdict.failures if isinstance(verdict, Withhold) else ()
+    rules = [*(finding.rule for finding in verdict.findings), *(failure.rule for failure in failures)]
     return Detection(
         automated=True,
-        rules=tuple(dict.fromkeys((f.rule.id, f.rule.version) for f in (*verdict.findings, *failures))),
+        rules=tuple(dict.fromkeys((rule.id, rule.version) for rule in rules)),
         spans=tuple(f.span for f in verdict.findings if f.span is not None),
         ruleset=verdict.ruleset,
         failed_checks=tuple(dict.fromkeys(f"{f.check}: {f.cause}" for f in failures)),

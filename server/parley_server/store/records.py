@@ -35,7 +35,7 @@ with records as (
 )
 select s.*, p.ground, p.reference, p.explanation
 from records s join policies p on p.id = s.policy and p.version = s.policy_version
-where ($1::text is null or s.post = $1) and ($2::text is null or s.author = $2)
+where ($1::text is null or s.post = $1) and ($2::text is null or s.author = $2) and ($5::text is null or s.id = $5)
   and s.n > coalesce((select n from records where id = $3), 0)
 order by s.n
 limit $4

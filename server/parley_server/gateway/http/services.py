@@ -4,45 +4,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
 
-from parley_protocol.ids import AccountId, TakedownId
 from parley_server.clock import World
-from parley_server.domain.answers import Refused
-from parley_server.domain.rules import BadRule
 from parley_server.gateway.http import bounds
 from parley_server.gateway.hub import Hub
+from parley_server.inspection.rulebook import Rulebook
 from parley_server.pipeline.accounts import Accounts
 from parley_server.pipeline.directory import Directory
 from parley_server.pipeline.rates import Rates
 from parley_server.pipeline.takedown import Moderation
-from parley_server.ports import Activation, Alerts, BoardLog, People, Rules, Takedowns
-
-
-class Rulebook(Protocol):
-    """What changes the rules: inspection's ``Rulebook``."""
-
-    async def add(
-        self, document: Mapping[str, object], by: AccountId | None
-    ) -> tuple[str, int] | BadRule | Refused:
-        """Store a draft; returns id and version."""
-        ...
-
-    async def activate(self, rule_id: str, by: AccountId | None) -> Activation | BadRule | Refused:
-        """Put a rule's latest version in force."""
-        ...
-
-    async def retire(self, rule_id: str, by: AccountId | None) -> int | Refused:
-        """Take a rule out of force; returns the version of the set without it."""
-        ...
-
-
-class Records(Takedowns, Protocol):
-    """Takedowns, of which one record can be asked for by its id."""
-
-    async def record(self, takedown: TakedownId) -> dict[str, object] | None:
-        """Return one takedown record as its public map."""
-        ...
+from parley_server.ports import Alerts, BoardLog, People, Rules, Takedowns
 
 
 class Rate(StrEnum):
@@ -90,7 +61,7 @@ class Services:
     moderation: Moderation
     rulebook: Rulebook
     log: BoardLog
-    takedowns: Records
+    takedowns: Takedowns
     alerts: Alerts
     rules: Rules
     people: People
