@@ -57,6 +57,13 @@ export class App {
   }
 
   signOut() {
+    // The token is forgotten here in any case; that the server forgets it too is asked for, not waited for.
+    this.http.call("DELETE", "/v1/sessions/current").catch(() => {});
+    this.leave();
+  }
+
+  /** Be a guest again. */
+  leave() {
     sessionStorage.removeItem(SESSION_KEY);
     this.become(null, null);
     location.hash = "#/";
@@ -112,7 +119,7 @@ export class App {
 
   showStatus(state, detail) {
     if (state === "ended" && detail.signIn) {
-      this.signOut();
+      this.leave();
       this.say("Your sign-in has ended. Sign in again.");
       location.hash = "#/sign-in";
       return;
@@ -159,7 +166,7 @@ export class App {
   async showBoards() {
     const list = el("ul", { class: "boards" });
     const trouble = el("p", { class: "problem", role: "alert" });
-    const create = this.account === null ? null : button("New board", () => this.newBoard());
+    const create = this.account?.role === "administrator" ? button("New board", () => this.newBoard()) : null;
     const heading = el("div", { class: "row title" }, el("h1", { id: "title", tabindex: "-1", text: "Boards" }), create);
     this.place(el("section", { "aria-labelledby": "title" }, heading, trouble, list), "Boards");
     try {
@@ -176,8 +183,8 @@ export class App {
       title: "New board",
       fields: [
         { name: "slug", label: "Short name", kind: "line", max: 64, help: "a–z, 0–9 and hyphens; it becomes the address." },
-        { name: "name", label: "Name", kind: "line", max: 256 },
-        { name: "summary", label: "What it is about", max: 1000 },
+        { name: "name", label: "Name", kind: "line", max: 48 },
+        { name: "summary", label: "What it is about (optional)", required: false, max: 200 },
       ],
       action: "Create board",
       submit: async (values) => {

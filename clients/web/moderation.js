@@ -17,6 +17,8 @@ const ACTIONS = {
 };
 /** Acts on a post that need no open case. */
 const LATER = ["retract", "restore"];
+const NOT_YOURS = "You may not see these alerts. If you moderate a board, choose it above.";
+const PAGE = 100;
 const STAGES = { inline: "before delivery", late: "after delivery", rescan: "at a rescan", moderator: "by a moderator", report: "by a report" };
 
 /**
@@ -66,26 +68,46 @@ export class ModerationPage {
     this.rows.clear();
     this.list.replaceChildren();
     this.empty.hidden = false;
+    this.trouble.textContent = "";
     try {
-      const { cases } = await this.app.http.get("/v1/cases");
-      for (const entry of cases) if (entry.state !== "decided" && (scope === "site" || entry.board === scope)) this.known(entry);
+      await this.load(scope);
     } catch (problem) {
-      this.trouble.textContent = problem.message;
+      this.trouble.textContent = problem.code === "forbidden" ? NOT_YOURS : problem.message;
     }
-    await this.watch();
+    if (this.scope === scope) await this.watch();
+  }
+
+  /** Read the open cases, and the alerts before the cursor that say what they are about. */
+  async load(scope) {
+    for (const state of ["new", "claimed"]) {
+      const { cases } = await this.app.http.get(`/v1/cases?state=${state}&limit=${PAGE}`);
+      if (this.scope !== scope) return;
+      for (const entry of cases) if (scope === "site" || entry.board === scope) this.known(entry);
+    }
+    const cursor = this.cursor();
+    if (cursor === null) return;
+    const { alerts } = await this.app.http.get(`/v1/alerts?after=${Math.max(0, cursor - PAGE)}&limit=${PAGE}`);
+    if (this.scope !== scope) return;
+    for (const alert of alerts) if (alert.n <= cursor && this.cases.has(alert.case)) this.alert(alert);
   }
 
   /** Follow the alerts from the cursor; asked again on each new connection. */
   async watch() {
-    const after = Number(sessionStorage.getItem(this.cursorKey()) ?? NaN);
+    const after = this.cursor();
     const frame = { type: "watch", scope: this.scope };
     try {
-      await this.app.connection.request(Number.isNaN(after) ? frame : { ...frame, after }, { once: true });
+      await this.app.connection.request(after === null ? frame : { ...frame, after }, { once: true });
       this.trouble.textContent = "";
     } catch (problem) {
-      if (problem.code === "forbidden") this.trouble.textContent = "You may not see these alerts. If you moderate a board, choose it above.";
-      else if (problem.code !== "lost") this.trouble.textContent = problem.message;
+      // Lost with the connection, or before there was one: `welcome` asks again.
+      if (problem.code !== "lost") this.trouble.textContent = problem.code === "forbidden" ? NOT_YOURS : problem.message;
     }
+  }
+
+  /** @returns {number | null} the last alert that this tab has, or null where it has none */
+  cursor() {
+    const kept = sessionStorage.getItem(this.cursorKey());
+    return kept === null ? null : Number(kept);
   }
 
   cursorKey() {
@@ -95,19 +117,16 @@ export class ModerationPage {
   /** A case from the list; its alerts may follow. */
   known(entry) {
     this.draw({
-      case: entry.case ?? entry.id,
+      case: entry.case,
       rev: entry.rev,
       state: entry.state,
-      by: entry.claimed_by ?? entry.by,
+      by: entry.claimed_by,
       severity: entry.severity,
       policy: entry.policy,
-      count: entry.count ?? 1,
-      at: entry.opened_at ?? entry.at,
+      count: 1,
+      at: entry.opened_at,
       board: entry.board,
       post: entry.post,
-      stage: entry.stage,
-      excerpt: entry.excerpt,
-      rule: entry.rule,
       alerts: new Set(),
     });
   }
@@ -124,8 +143,7 @@ export class ModerationPage {
 
   alert(frame) {
     if (this.scope !== "site" && frame.board !== this.scope) return;
-    const last = Number(sessionStorage.getItem(this.cursorKey()) ?? 0);
-    sessionStorage.setItem(this.cursorKey(), String(Math.max(last, frame.n)));
+    sessionStorage.setItem(this.cursorKey(), String(Math.max(this.cursor() ?? 0, frame.n)));
     const had = this.cases.get(frame.case);
     if (had?.alerts.has(frame.n)) return;
     const rev = frame.rev ?? 1;
@@ -170,7 +188,7 @@ export class ModerationPage {
         row.at ? time(row.at) : null,
       ),
       el("p", { class: "excerpt", dir: "auto", text: row.excerpt || "No excerpt." }),
-      el("p", { class: "quiet", text: where(row) }),
+      el("p", { class: "quiet" }, row.board ? el("a", { href: `#/boards/${encodeURIComponent(row.board)}`, text: row.board }) : null, where(row)),
       el(
         "div",
         { class: "row" },
@@ -283,9 +301,6 @@ export class ModerationPage {
 }
 
 function where(row) {
-  const parts = [];
-  if (row.board) parts.push(`board ${row.board}`);
-  if (row.stage) parts.push(`found ${STAGES[row.stage] ?? row.stage}`);
-  if (row.rule) parts.push(`rule ${row.rule}`);
-  return parts.join(" · ");
+  const found = row.stage ? ` · found ${STAGES[row.stage] ?? row.stage}` : "";
+  return found + (row.rule ? ` · rule ${row.rule}` : "");
 }

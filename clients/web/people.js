@@ -29,15 +29,15 @@ export function signInPage(app) {
 function form(title, passwordKind, more, submit) {
   const problem = el("p", { class: "problem", role: "alert" });
   const send = el("button", { type: "submit", class: "primary", text: title });
-  const extra = more.map((entry) => field(entry.label, el("input", { name: entry.name, required: true, maxlength: 256, autocomplete: entry.autocomplete })));
-  const help = passwordKind === "new-password" ? "Use a long one that you use nowhere else." : undefined;
+  const extra = more.map((entry) => field(entry.label, el("input", { name: entry.name, required: true, maxlength: 48, autocomplete: entry.autocomplete })));
+  const help = passwordKind === "new-password" ? "At least 8 characters; one that you use nowhere else." : undefined;
   const node = el(
     "form",
     { class: "card", "aria-label": title, onsubmit: run },
     el("h2", { text: title }),
-    field("Handle", el("input", { name: "handle", required: true, maxlength: 64, autocomplete: "username", autocapitalize: "none", spellcheck: "false" })),
+    field("Handle", el("input", { name: "handle", required: true, maxlength: 32, autocomplete: "username", autocapitalize: "none", spellcheck: "false" })),
     ...extra,
-    field("Password", el("input", { name: "password", type: "password", required: true, autocomplete: passwordKind }), help),
+    field("Password", el("input", { name: "password", type: "password", required: true, minlength: passwordKind === "new-password" ? 8 : null, maxlength: 256, autocomplete: passwordKind }), help),
     problem,
     send,
   );
