@@ -52,10 +52,11 @@ export class Feed {
     }
     if (frame.type === "deleted") this.deleted.add(frame.post);
     const floor = this.replica.floor;
+    const before = frame.post ? this.replica.post(frame.post) : null;
     const change = this.replica.apply(frame);
     if (frame.post) this.draw(frame.post);
     if (change?.kind === "hidden" || change?.kind === "shown") this.redrawReplies(frame.post);
-    if (change?.kind === "hidden") this.unsay(frame.post);
+    if (change?.kind === "hidden" || (change?.kind === "changed" && change.post.body !== before?.body)) this.unsay(frame.post);
     if (change?.kind === "shown" && live && change.post.author.id !== this.self) {
       this.say(frame.post, `${change.post.author.name}: ${change.post.body}`);
     }

@@ -19,6 +19,7 @@ const ACTIONS = {
 const LATER = ["retract", "restore"];
 const NOT_YOURS = "You may not see these alerts. If you moderate a board, choose it above.";
 const PAGE = 100;
+const PAGES_MAX = 10;
 const STAGES = { inline: "before delivery", late: "after delivery", rescan: "at a rescan", moderator: "by a moderator", report: "by a report" };
 
 /**
@@ -35,6 +36,7 @@ export class ModerationPage {
     /** @type {Map<string, HTMLElement>} */
     this.rows = new Map();
     this.scope = "site";
+    this.decidedUpTo = 0;
     this.list = el("ol", { class: "cases", "aria-label": "Cases" });
     this.trouble = el("p", { class: "problem", role: "alert" });
     this.spoken = el("p", { class: "sr-only", role: "status" });
@@ -64,6 +66,7 @@ export class ModerationPage {
 
   async change(scope) {
     this.scope = scope;
+    this.decidedUpTo = 0;
     this.cases.clear();
     this.rows.clear();
     this.list.replaceChildren();
@@ -79,15 +82,21 @@ export class ModerationPage {
 
   /** Read the open cases, and the alerts before the cursor that say what they are about. */
   async load(scope) {
+    const cursor = this.cursor() ?? 0;
+    const { alerts, head } = await this.app.http.get(`/v1/alerts?after=${Math.max(0, cursor - PAGE)}&limit=${PAGE}`);
+    let whole = true;
     for (const state of ["new", "claimed"]) {
-      const { cases } = await this.app.http.get(`/v1/cases?state=${state}&limit=${PAGE}`);
-      if (this.scope !== scope) return;
-      for (const entry of cases) if (scope === "site" || entry.board === scope) this.known(entry);
+      let next = "";
+      for (let page = 0; page < PAGES_MAX && next !== undefined; page += 1) {
+        const answer = await this.app.http.get(`/v1/cases?state=${state}&limit=${PAGE}${next && `&after=${encodeURIComponent(next)}`}`);
+        if (this.scope !== scope) return;
+        for (const entry of answer.cases) if (scope === "site" || entry.board === scope) this.known(entry);
+        next = answer.next;
+      }
+      whole &&= next === undefined;
     }
-    const cursor = this.cursor();
-    if (cursor === null) return;
-    const { alerts } = await this.app.http.get(`/v1/alerts?after=${Math.max(0, cursor - PAGE)}&limit=${PAGE}`);
-    if (this.scope !== scope) return;
+    // With every open case at hand, an alert up to here that belongs to none of them is of a case that is decided.
+    this.decidedUpTo = whole ? head : 0;
     for (const alert of alerts) if (alert.n <= cursor && this.cases.has(alert.case)) this.alert(alert);
   }
 
@@ -145,7 +154,7 @@ export class ModerationPage {
     if (this.scope !== "site" && frame.board !== this.scope) return;
     sessionStorage.setItem(this.cursorKey(), String(Math.max(this.cursor() ?? 0, frame.n)));
     const had = this.cases.get(frame.case);
-    if (had?.alerts.has(frame.n)) return;
+    if (had?.alerts.has(frame.n) || (had === undefined && frame.n <= this.decidedUpTo)) return;
     const rev = frame.rev ?? 1;
     const alerts = new Set([...(had?.alerts ?? []), frame.n]);
     // An appeal or a report reopens a case at a greater revision; an alert replayed from before a decision does not.
