@@ -11,6 +11,11 @@ import { Room } from "./room.js";
 
 const SESSION_KEY = "parley.session";
 const SAID_MS = 6_000;
+/** What stands in an alert's `policy` where people spoke and no policy was named. */
+const NO_POLICIES = new Map([
+  ["report", "Report"],
+  ["appeal", "Appeal"],
+]);
 
 /** @typedef {{id: string, handle: string, display_name: string, level: string, role: string}} Account */
 
@@ -237,7 +242,7 @@ export class App {
   }
 
   policyTitle(policy) {
-    return this.policies.get(policy) ?? policy;
+    return this.policies.get(policy) ?? NO_POLICIES.get(policy) ?? policy;
   }
 
   async policyOptions() {

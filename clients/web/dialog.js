@@ -55,8 +55,10 @@ function control(entry) {
   const props = { name: entry.name, required: entry.required ?? true, maxlength: entry.max, autocomplete: entry.autocomplete ?? "off" };
   if (entry.kind === "choice") {
     const select = el("select", { name: entry.name, required: props.required });
-    for (const option of entry.options ?? []) select.append(el("option", { value: option.value, text: option.label }));
-    if (entry.value) select.value = entry.value;
+    // Nothing is chosen for anybody: the first entry has no value, and a required choice refuses it.
+    for (const option of [{ value: "", label: "Choose…" }, ...(entry.options ?? [])]) {
+      select.append(el("option", { value: option.value, text: option.label, selected: option.value === entry.value }));
+    }
     return select;
   }
   const input = entry.kind === "line" ? el("input", { type: "text", ...props }) : el("textarea", { rows: 4, ...props });

@@ -242,6 +242,7 @@ def test_a_retracted_post_disappears_from_every_page_and_comes_back_when_restore
     expect(line(ben, text)).to_be_visible()
     line(moderator, text).get_by_role("button", name="Retract").click()
     dialog = moderator.get_by_role("dialog")
+    dialog.get_by_label("Policy").select_option(index=1)
     dialog.get_by_label("Reason").fill(reason)
     dialog.get_by_role("button", name="Retract").click()
     for page in (ben, moderator, ann):
