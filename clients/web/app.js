@@ -10,6 +10,7 @@ import { signInPage } from "./people.js";
 import { Room } from "./room.js";
 
 const SESSION_KEY = "parley.session";
+const SAY_AFTER_MS = 100;
 const SAID_MS = 6_000;
 /** What stands in an alert's `policy` where people spoke and no policy was named. */
 const NO_POLICIES = new Map([
@@ -252,13 +253,16 @@ export class App {
 
   /** Say something short, for eyes and screen readers. */
   say(text) {
-    this.said.textContent = text;
-    this.said.hidden = false;
     clearTimeout(this.saying);
+    this.said.hidden = false;
+    // A moment later: a dialog that is closing still hides the page from screen readers, and they read what changes.
     this.saying = setTimeout(() => {
-      this.said.textContent = "";
-      this.said.hidden = true;
-    }, SAID_MS);
+      this.said.textContent = text;
+      this.saying = setTimeout(() => {
+        this.said.textContent = "";
+        this.said.hidden = true;
+      }, SAID_MS);
+    }, SAY_AFTER_MS);
   }
 
   async showSite() {

@@ -16,13 +16,16 @@ const TRIES_MAX = 5;
 
 export class Composer {
   /**
-   * @param {{board: string, connection: import("./connection.js").Connection, cursor: () => number, held: (post: string, line: HTMLElement) => void}} options
-   *   `cursor`: the last seq that is on the page; `held`: takes the line of a post that waits for a moderator
+   * @param {{board: string, connection: import("./connection.js").Connection, cursor: () => number, sent: () => void,
+   *          held: (post: string, line: HTMLElement) => void}} options
+   *   `cursor`: the last seq that is on the page; `sent`: called when a post is on its way; `held`: takes the line of a post that waits
+   *   for a moderator
    */
-  constructor({ board, connection, cursor, held }) {
+  constructor({ board, connection, cursor, sent, held }) {
     this.board = board;
     this.connection = connection;
     this.cursor = cursor;
+    this.sent = sent;
     this.held = held;
     this.replyTo = null;
     this.typedAt = -TYPING_EVERY_MS;
@@ -99,6 +102,7 @@ export class Composer {
     this.drafts.add(draft);
     this.outbox.append(draft.line);
     void this.send(draft);
+    this.sent();
   }
 
   async send(draft) {

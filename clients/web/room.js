@@ -37,6 +37,7 @@ export class Room {
       board: board.id,
       connection: app.connection,
       cursor: () => this.replica.seq,
+      sent: () => this.toEnd(),
       held: (post, line) => app.notices.held(post, line),
     });
     this.build();
@@ -62,6 +63,11 @@ export class Room {
       this.feed.spoken,
     );
     this.clock = setInterval(() => this.showTyping(), 1_000);
+    // Who reads the end keeps reading it, whatever grows or shrinks: posts, what is being sent, a notice above.
+    this.pinned = true;
+    this.scroller.addEventListener("scroll", () => (this.pinned = this.atEnd()));
+    this.sizes = new ResizeObserver(() => this.pinned && this.toEnd());
+    for (const part of [this.scroller, this.feed.list, this.composer.outbox]) this.sizes.observe(part);
   }
 
   start() {
@@ -70,6 +76,7 @@ export class Room {
 
   stop() {
     clearInterval(this.clock);
+    this.sizes?.disconnect();
     this.composer.stop();
     for (const editor of this.editors.values()) editor.close();
     this.app.connection.unfollow(this.board.id);
@@ -120,7 +127,6 @@ export class Room {
   }
 
   event(frame) {
-    const atEnd = this.atEnd();
     try {
       this.feed.take(frame, true);
     } catch (error) {
@@ -133,7 +139,6 @@ export class Room {
     }
     if (frame.author) this.typists.delete(frame.author.id);
     this.composer.caughtUp();
-    if (atEnd || frame.author?.id === this.self) this.toEnd();
   }
 
   // History.
@@ -152,8 +157,7 @@ export class Room {
     // Past what the replica keeps, older posts have no room on this page.
     this.older.hidden = this.oldest <= 1 || this.replica.floor > 0;
     this.older.disabled = false;
-    if (first) this.toEnd();
-    else this.scroller.scrollTop = this.scroller.scrollHeight - height;
+    if (!first) this.scroller.scrollTop = this.scroller.scrollHeight - height;
   }
 
   /** Read `limit` events after seq `after`, unless the log has become another one meanwhile. */
@@ -283,6 +287,7 @@ export class Room {
   }
 
   toEnd() {
+    this.pinned = true;
     this.scroller.scrollTop = this.scroller.scrollHeight;
   }
 }

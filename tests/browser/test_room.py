@@ -13,10 +13,9 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, Final
 
@@ -50,13 +49,18 @@ pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no browser at {C
 class Server:
     """A running server. ``token``: the administrator's."""
 
-    address: str
+    port: int
     password: str
     token: str
 
-    def post(self, path: str, value: object, *, method: str = "POST") -> Any:
+    @property
+    def address(self) -> str:
+        """Where the page is."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def post(self, path: str, value: object) -> Any:
         """Call the server as the administrator."""
-        return call(self.address + path, value, token=self.token, method=method)
+        return call(self.port, path, value, token=self.token)
 
 
 @pytest.fixture(scope="module")
@@ -77,14 +81,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     }
     environment.pop("PARLEY_DATABASE_URL", None)
     environment.pop("PARLEY_REDIS_URL", None)
-    address = f"http://127.0.0.1:{port}"
     log = folder / "log"
     with log.open("wb") as out:
         process = subprocess.Popen(COMMAND, cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT)
         try:
-            wait_until_ready(address, process, log)
-            session = call(address + "/v1/sessions", {"handle": "admin", "password": password})
-            running = Server(address, password, session["token"])
+            wait_until_ready(port, process, log)
+            session = call(port, "/v1/sessions", {"handle": "admin", "password": password})
+            running = Server(port, password, session["token"])
             running.post("/v1/boards", {"slug": "lobby", "name": "The lobby", "summary": "Talk about anything."})
             yield running
         finally:
@@ -350,24 +353,32 @@ def make_rule(server: Server, term: str) -> None:
     server.post(f"/v1/rules/{term}/activate", {})
 
 
-def call(address: str, value: object, *, token: str | None = None, method: str = "POST") -> Any:
-    """Send JSON, return the answer's JSON."""
+def call(port: int, path: str, value: object = None, *, token: str | None = None, method: str = "POST") -> Any:
+    """Send JSON to the server, return the answer's JSON.
+
+    Raises:
+        OSError, HTTPException: the server does not answer.
+    """
+    connection = HTTPConnection("127.0.0.1", port, timeout=20)
     headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {token}"} if token else {})
-    request = urllib.request.Request(address, json.dumps(value).encode(), headers, method=method)
-    with urllib.request.urlopen(request, timeout=20) as answer:
-        text = answer.read()
+    try:
+        connection.request(method, path, None if method == "GET" else json.dumps(value), headers)
+        answer = connection.getresponse()
+        text = answer.read().decode()
+    finally:
+        connection.close()
+    assert answer.status < 300, f"{method} {path}: {answer.status} {text}"
     return json.loads(text) if text else None
 
 
-def wait_until_ready(address: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+def wait_until_ready(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
     """Wait until the server answers, or say what it printed instead."""
     until = time.monotonic() + START_WITHIN_S
-    while time.monotonic() < until:
-        if process.poll() is not None:
-            break
+    while time.monotonic() < until and process.poll() is None:
         try:
-            with urllib.request.urlopen(address + "/readyz", timeout=2):
-                return
-        except (urllib.error.URLError, OSError):
+            call(port, "/readyz", method="GET")
+        except (OSError, HTTPException, AssertionError):
             time.sleep(0.2)
+        else:
+            return
     raise AssertionError(f"the server did not start:\n{log.read_text('utf-8', 'replace')[-4_000:]}")
