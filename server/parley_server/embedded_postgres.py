@@ -251,7 +251,10 @@ def _prepare(data_dir: Path, bin_dir: Path | None, settings: Mapping[str, str]) 
 
 def _lock(data_dir: Path) -> TextIO:
     """Take the folder; the kernel gives it back when we end, however we end."""
-    lock = (data_dir / "lock").open("a+")
+    try:
+        lock = (data_dir / "lock").open("a+")
+    except PermissionError as error:
+        raise EmbeddedPostgresError(f"{data_dir} belongs to another user: start Parley as that user, as before.") from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

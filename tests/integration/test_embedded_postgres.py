@@ -48,9 +48,13 @@ def is_alive(pid: int) -> bool:
 
 
 async def wait_until_gone(pid: int) -> None:
-    async with asyncio.timeout(15):
-        while is_alive(pid):
-            await asyncio.sleep(0.02)
+    try:
+        async with asyncio.timeout(15):
+            while is_alive(pid):
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        os.kill(pid, signal.SIGINT)  # the test fails, and still leaves nothing running
+        raise
 
 
 async def test_a_second_start_finds_the_rows_of_the_first(folder: Path) -> None:
