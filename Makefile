@@ -6,7 +6,7 @@ PYTHONS ?= python3.13 python3.12 python3.11 python3.14 python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
-LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command "make lock" --extra server --extra cli
 
 .DEFAULT_GOAL := help
@@ -33,7 +33,6 @@ bench: $(VENV)/.dev-ready  ## List the benchmarks; each is a program with a meth
 	@ls loadtest/*.py
 
 lock: $(VENV)/.dev-ready  ## Lock the newest versions that pyproject.toml allows.
-	@rm -f requirements.lock requirements-dev.lock
 	@$(LOCK) --group build --output-file requirements.lock
 	@$(LOCK) --group dev --constraints requirements.lock --output-file requirements-dev.lock
 

@@ -24,6 +24,9 @@ ROOT = Path(__file__).resolve().parent.parent
 SUITE_SECONDS_MAX = 900
 """One suite may take this long; it is then stopped and has failed."""
 
+INTERRUPT_SECONDS_MAX = 20
+"""How long a suite may clean up after Ctrl-C."""
+
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PYTEST_NO_TESTS = 5
 """pytest's exit status when it found no test."""
@@ -149,6 +152,12 @@ def call(command: Sequence[str]) -> int:
     except subprocess.TimeoutExpired:
         print(f"stopped after {SUITE_SECONDS_MAX} s", flush=True)
         return 1
+    except KeyboardInterrupt:
+        # Ctrl-C reached us alone: pass it on, so that fixtures can end what they started.
+        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait(INTERRUPT_SECONDS_MAX)
+        sys.exit(130)
     finally:
         # What a test started belongs to the session made above, and ends with it.
         end_group(process)

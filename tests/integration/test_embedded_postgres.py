@@ -16,7 +16,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from parley_server import embedded_postgres
+from parley_server import embedded_postgres, postgres_cluster
 from parley_server.embedded_postgres import DidNotStart, EmbeddedPostgresError, FolderInUse, WrongVersion
 from tests.postgres import PostgresForTests, on_every_postgres
 
@@ -48,9 +48,13 @@ def is_alive(pid: int) -> bool:
 
 
 async def wait_until_gone(pid: int) -> None:
-    async with asyncio.timeout(15):
-        while is_alive(pid):
-            await asyncio.sleep(0.02)
+    try:
+        async with asyncio.timeout(15):
+            while is_alive(pid):
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        os.kill(pid, signal.SIGINT)  # the test fails, and still leaves nothing running
+        raise
 
 
 async def test_a_second_start_finds_the_rows_of_the_first(folder: Path) -> None:
@@ -175,7 +179,7 @@ async def test_a_taken_port_is_followed_by_another(folder: Path, monkeypatch: py
 PARENT = """
 import asyncio, sys
 from pathlib import Path
-from parley_server import embedded_postgres
+from parley_server import embedded_postgres, postgres_cluster
 
 async def main() -> None:
     server = await embedded_postgres.start(Path(sys.argv[1]), settings={"fsync": "off"})
@@ -219,7 +223,7 @@ async def test_a_postgres_that_outlived_its_parent_is_ended_by_the_next_start(fo
     first = await embedded_postgres.start(folder, settings=NO_SYNC)
     await first.stop()
     user = (folder / "cluster").stat()
-    program = embedded_postgres._bundled(embedded_postgres._user(folder / "cluster")) / "postgres"
+    program = postgres_cluster._bundled(postgres_cluster._user(folder / "cluster")) / "postgres"
     command = [str(program), "-D", str(folder / "cluster")]
     port = str(embedded_postgres._free_port())
     options = ["-c", "listen_addresses=127.0.0.1", "-c", f"port={port}", "-c", "unix_socket_directories="]
@@ -260,7 +264,7 @@ async def test_root_may_keep_its_data_in_a_folder_closed_to_others(
 ) -> None:
     closed = tmp_path / "data"
     closed.mkdir(0o700)
-    monkeypatch.setattr(embedded_postgres, "ROOT_HOME", folder / "home")
+    monkeypatch.setattr(postgres_cluster, "ROOT_HOME", folder / "home")
     server = await embedded_postgres.start(closed, settings=NO_SYNC)
     await run_sql(server.url, "CREATE TABLE kept AS SELECT 42 AS answer")
     await server.stop()
@@ -276,18 +280,18 @@ async def test_root_may_keep_its_data_in_a_folder_closed_to_others(
 async def test_root_may_have_its_environment_in_a_folder_closed_to_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: Path
 ) -> None:
-    user = embedded_postgres._user(folder / "none")
-    installed = embedded_postgres._bundled(user).parents[1]
+    user = postgres_cluster._user(folder / "none")
+    installed = postgres_cluster._bundled(user).parents[1]
     package = tmp_path / "closed" / installed.name
     package.parent.mkdir(0o700)
     shutil.copytree(installed / "pginstall18", package / "pginstall18", symlinks=True)
     shutil.copytree(installed.with_name(installed.name + ".libs"), package.with_name(installed.name + ".libs"), symlinks=True)
-    monkeypatch.setattr(embedded_postgres, "ROOT_HOME", folder / "home")
-    bin_dir = embedded_postgres._within_reach(package, user)
+    monkeypatch.setattr(postgres_cluster, "ROOT_HOME", folder / "home")
+    bin_dir = postgres_cluster._within_reach(package, user)
     assert bin_dir.is_relative_to(folder / "home")
     server = await embedded_postgres.start(folder / "data", bin_dir=bin_dir, settings=NO_SYNC)
     await server.stop()
-    assert embedded_postgres._within_reach(package, user) == bin_dir
+    assert postgres_cluster._within_reach(package, user) == bin_dir
     assert len(list((folder / "home").iterdir())) == 1
 
 

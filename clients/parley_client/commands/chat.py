@@ -98,12 +98,12 @@ async def converse(
     Raises:
         ParleyError: the board cannot be followed, or the connection ended for good.
     """
-    state = await room.client.subscribe(room.board)
-    room.replica.begin(state.epoch, state.head, state.gap)
-    if history:
-        page = await room.history.events(room.board, max(0, state.head - history), history)
+    await room.enter()
+    head = room.oldest - 1
+    if history and head:
+        page = await room.history.events(room.board, max(0, head - history), history)
         for event in page.events:
-            if event.seq <= state.head:
+            if event.seq <= head:
                 room.take(event)
                 _say(line(event, room.place), out)
     came = asyncio.Event()

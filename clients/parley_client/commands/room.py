@@ -50,15 +50,14 @@ class Room:
         self._numbers: dict[str, int] = {}
         self._posts: dict[int, PostId] = {}
 
-    async def enter(self, shown: Callable[[Change], None]) -> None:
-        """Follow the board and load its latest page; ``shown`` gets what appears."""
+    async def enter(self) -> None:
+        """Follow the board from now on; raises as ``Client.subscribe``."""
         state = await self.client.subscribe(self.board)
         self.replica.begin(state.epoch, state.head, state.gap)
         self.oldest = state.head + 1
-        await self.older(shown)
 
     async def older(self, shown: Callable[[Change], None]) -> bool:
-        """Load the page before the oldest event; say whether there was one."""
+        """Load the page before the oldest event; ``shown`` gets what appears. Say whether there was one."""
         if self.oldest <= 1 or len(self.replica.posts()) >= self.replica.keep:
             return False
         after = max(0, self.oldest - 1 - PAGE_EVENTS)

@@ -82,9 +82,9 @@ class RoomScreen(App[str | None]):
     async def follow(self) -> None:
         """Enter, then show each event as it comes."""
         try:
-            await self.room.enter(self._show)
-            self._to_end()
+            await self.room.enter()
             self._show_state()
+            self.load_older(first=True)
             async for event in self.room.client:
                 self._take(event)
         except ConnectionEnded as error:
@@ -139,10 +139,13 @@ class RoomScreen(App[str | None]):
         self.query_one("#posts", VerticalScroll).scroll_page_down()
 
     @work(exclusive=True, group="older", exit_on_error=False)
-    async def load_older(self) -> None:
-        """Load a page of history above what is shown."""
+    async def load_older(self, *, first: bool = False) -> None:
+        """Load a page of history above what is shown; ``first``: the page that one enters with, whose end is shown."""
         try:
-            if not await self.room.older(self._show):
+            if await self.room.older(self._show):
+                if first:
+                    self._to_end()
+            elif not first:
                 self.note("there is nothing older to show here")
         except (ParleyError, TimeoutError) as error:
             self.note(f"history did not come: {error}")

@@ -3,15 +3,19 @@
 import asyncio
 import os
 import sys
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from rich.progress import Progress
 
-from parley_client import Client, Http
+from parley_client import Client, EventsPage, Http
+from parley_client.commands.chat import converse
 from parley_client.commands.replay import _accounts, play
+from parley_client.commands.room import Room
 from parley_client.commands.transcript import Entry
+from parley_client.http import Map
 from parley_protocol import frames
 from parley_protocol.frames import Alert, Error, Held, Ok, Retracted, Suppress
 from parley_protocol.ids import CaseId, PostId, TakedownId
@@ -85,6 +89,29 @@ async def test_chat_in_line_mode_posts_each_line_and_prints_each_event(tmp_path:
     assert "[-] error refused: The post was refused." in events
     assert events[-1] == "[8] ann: bye"
     assert b"an advert" in raw.read_bytes()
+
+
+async def test_chat_prints_earlier_events_first_where_it_is_asked_to() -> None:
+    class Past:
+        async def events(self, board: str, after: int = 0, limit: int = 100) -> EventsPage:
+            return EventsPage(board, "e1", 9, tuple(posted(seq, f"text {seq}") for seq in range(after + 1, after + limit + 1)))
+
+        async def report(self, post: str, text: str) -> Map:
+            raise AssertionError
+
+    async def script(peer: Peer) -> None:
+        await peer.greet()
+        await peer.subscribed(head=9)
+        await peer.gone()
+
+    async def nothing() -> AsyncIterator[str]:
+        for line in list[str]():
+            yield line
+
+    out: list[str] = []
+    async with scripted_server(script) as url, Client(url) as client:
+        await converse(Room("lobby", client, Past()), nothing(), out.append, history=2)
+    assert out[:2] == ["[8] ann: text 8", "[9] ann: text 9"]
 
 
 async def test_chat_on_a_board_that_is_not_there_ends_with_its_code(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import DataTable, Input, Static
 
-from parley_client import Client, EventsPage
+from parley_client import Client, EventsPage, ParleyError
 from parley_client.commands.room import Room
 from parley_client.commands.room_screen import RoomScreen
 from parley_client.commands.watch_screen import WatchScreen
@@ -128,6 +128,24 @@ async def test_older_posts_come_above_and_the_pages_tombstones_win() -> None:
             await eventually(pilot, lambda: len(screen.texts) == 100)
             screen.load_older()
             await eventually(pilot, lambda: screen.texts == [f"text {seq}" for seq in range(1, 151) if seq != 20])
+
+
+async def test_a_history_that_does_not_come_leaves_the_room_alive() -> None:
+    class NoPast(Past):
+        async def events(self, board: str, after: int = 0, limit: int = 100) -> EventsPage:
+            raise ParleyError("unavailable", "not now")
+
+    async def script(peer: Peer) -> None:
+        await peer.greet()
+        await peer.subscribed(head=5)
+        await peer.send(posted(6, "live"))
+        await peer.gone()
+
+    async with scripted_server(script) as url, Client(url) as client:
+        screen = RoomScreen(Room("lobby", client, NoPast()))
+        async with screen.run_test() as pilot:
+            await eventually(pilot, lambda: screen.texts == ["live"])
+            await eventually(pilot, lambda: "history did not come" in notices(screen))
 
 
 async def test_a_broken_connection_is_shown_and_the_room_goes_on() -> None:
