@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Final
 
-from parley_server.app import ADMINISTRATOR, Running, serve
+from parley_server.app import ADMINISTRATOR, CannotListen, Running, serve
 from parley_server.config import BadSettings, Settings, load
 from parley_server.embedded_postgres import EmbeddedPostgresError
 from parley_server.ports import Unavailable
@@ -28,12 +28,10 @@ def main() -> None:
     set_up_logs(settings.log_format)
     try:
         run(_until_told(settings))
-    except (EmbeddedPostgresError, MigrationError, ValueError) as error:
+    except (CannotListen, EmbeddedPostgresError, MigrationError, ValueError) as error:
         sys.exit(f"parley: {error}")
     except Unavailable as error:
         sys.exit(f"parley: the database cannot be reached: {error}")
-    except OSError as error:
-        sys.exit(f"parley: {settings.host}:{settings.port}: {error.strerror or error}")
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:

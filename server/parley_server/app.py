@@ -75,6 +75,10 @@ class Running:
     failed: "asyncio.Future[None]"
 
 
+class CannotListen(Exception):
+    """The port is taken, or the address is not this machine's."""
+
+
 @asynccontextmanager
 async def serve(settings: Settings, world: World | None = None) -> AsyncIterator[Running]:
     """Run a server until the block ends: data first, the port last; on the way out the other way round.
@@ -83,7 +87,7 @@ async def serve(settings: Settings, world: World | None = None) -> AsyncIterator
         EmbeddedPostgresError: the embedded PostgreSQL does not start.
         Unavailable: the PostgreSQL of one's own cannot be reached.
         MigrationError: the database belongs to a newer version, or was changed.
-        OSError: the port cannot be had.
+        CannotListen: the port cannot be had.
     """
     world = world or World()
     loop = asyncio.get_running_loop()
@@ -171,13 +175,16 @@ async def _open_door(settings: Settings, stack: AsyncExitStack, desk: Desk, serv
     def begin(connection: WebSocket, lanes: Lanes) -> Session:
         return Session(desk, connection, lanes)
 
-    listener = await asyncio.get_running_loop().create_server(
-        lambda: FrontDoor(desk.registry, lambda: WebSocket(desk.registry, begin), http),
-        settings.host,
-        settings.port,
-        backlog=4_096,
-        reuse_address=True,
-    )
+    try:
+        listener = await asyncio.get_running_loop().create_server(
+            lambda: FrontDoor(desk.registry, lambda: WebSocket(desk.registry, begin), http),
+            settings.host,
+            settings.port,
+            backlog=4_096,
+            reuse_address=True,
+        )
+    except OSError as error:
+        raise CannotListen(f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}") from error
 
     async def close_door() -> None:
         listener.close()
@@ -207,6 +214,7 @@ def _evidence_key(settings: Settings) -> bytes:
     """Return the key that seals evidence: from the settings, else from its file, made at the first start."""
     if settings.evidence_key is not None:
         return read_key(settings.evidence_key)
+    settings.evidence_key_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     return load_or_create_key(settings.evidence_key_path)
 
 

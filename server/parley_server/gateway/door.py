@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 from parley_server import limits
 from parley_server.gateway.registry import Registry
@@ -31,8 +31,8 @@ class FrontDoor(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the head, but not for ever."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports have the interface without the base class.
+        self._transport = cast("asyncio.Transport", transport)
         self._registry.expect(self, limits.HEAD_WITHIN_S)
 
     def data_received(self, data: bytes) -> None:
