@@ -262,4 +262,7 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
         response.headers.setdefault(name, value)
     response.headers["X-Request-Id"] = request.get(_REQUEST_ID, "")
     page = request.path == "/" or request.path.startswith("/app/")
+    if isinstance(response, web.FileResponse) and response.status == web.HTTPOk.status_code:
+        kind = site.PAGE_TYPES.get(request.path.rpartition(".")[2])
+        response.content_type = kind or response.content_type
     response.headers.setdefault("Cache-Control", "no-cache" if page else "no-store")
