@@ -36,7 +36,7 @@ from parley_server.ports import Unavailable
 from tests.fakes import FakeAlerts, FakeBoardLog, FakePeople, FakeRules, FakeTakedowns, FakeWorld
 from tests.samples import a_board, a_draft, a_restriction
 
-PASSWORD = "correct horse battery"  # noqa: S105 (a password of the tests)
+PASSWORD = "correct horse battery"
 
 
 class Records(FakeTakedowns):
@@ -100,9 +100,7 @@ class Desk:
         announcer = Announcer(self.hub, registry, AlertStream(alerts), lambda: 0.0)
         hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
         self.accounts = Accounts(self.people, self.directory, registry, world, hasher)
-        self.moderation = Moderation(
-            self.log, self.takedowns, alerts, self.rulebook, self.directory, self.hub, announcer, world
-        )
+        self.moderation = Moderation(self.log, self.takedowns, alerts, self.rulebook, self.directory, self.hub, announcer, world)
         self.services = Services(
             accounts=self.accounts,
             directory=self.directory,

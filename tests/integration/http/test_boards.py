@@ -56,9 +56,7 @@ async def test_managers_change_a_board_and_give_roles(desk: Desk) -> None:
     assert given.json == {"board": "general", "account": bob.id, "role": "moderator"}
     assert (await desk.call("GET", "/v1/boards/general", token=bob.token)).json["role"] == "moderator"
     assert_refused(await desk.call("PUT", path, {"role": "king"}, token=ada.token), codes.BAD_FIELD, "role")
-    assert_refused(
-        await desk.call("PUT", "/v1/boards/general/roles/no", {"role": "muted"}, token=ada.token), codes.NO_ACCOUNT
-    )
+    assert_refused(await desk.call("PUT", "/v1/boards/general/roles/no", {"role": "muted"}, token=ada.token), codes.NO_ACCOUNT)
     assert_refused(await desk.call("PUT", "/v1/boards/none/roles/bob", {"role": "muted"}, token=ada.token), codes.NO_BOARD)
 
 
@@ -162,3 +160,12 @@ async def test_a_store_that_does_not_answer_is_said_to_be_down(desk: Desk) -> No
     for step in ("head", "read"):
         desk.down = {step}
         assert_refused(await desk.call("GET", "/v1/boards/general/events"), codes.UNAVAILABLE)
+
+
+async def test_a_head_request_is_answered_without_a_body(desk: Desk) -> None:
+    ada = await desk.account("ada")
+    await desk.board(ada)
+    for path in ("/v1/boards", "/v1/boards/general/events", "/healthz"):
+        answer = await desk.call("HEAD", path)
+        assert (answer.status, answer.raw) == (200, b"")
+    assert (await desk.call("GET", "/v1/boards/general/events")).status == 200

@@ -119,9 +119,7 @@ def _route(services: Services, repeats: Repeats, call: Call[Any, Any]) -> Route:
                 return await _stream(request, services.hub, done)
             return _respond(_reply(call, done, request_id), request_id, done)
         if not key.isascii() or not 1 <= len(key) <= bounds.KEY_CHARS_MAX:
-            return respond(
-                Refused(codes.BAD_FIELD, f"A key has 1 to {bounds.KEY_CHARS_MAX} characters.", scope=_KEY), request_id
-            )
+            return respond(Refused(codes.BAD_FIELD, f"A key has 1 to {bounds.KEY_CHARS_MAX} characters.", scope=_KEY), request_id)
         digest = hashlib.sha256(f"{request.path_qs}\n".encode() + data).digest()
         kept = repeats.begin(who, key, digest, services.world.now_us())
         if isinstance(kept, Refused):
@@ -142,9 +140,7 @@ def _route(services: Services, repeats: Repeats, call: Call[Any, Any]) -> Route:
     return route
 
 
-def _reply(
-    call: Call[Any, Any], done: Struct | dict[str, Any] | Plain | Refused | BadRule | None, request_id: str
-) -> Reply:
+def _reply(call: Call[Any, Any], done: Struct | dict[str, Any] | Plain | Refused | BadRule | None, request_id: str) -> Reply:
     """Encode what a handler answered."""
     match done:
         case Refused() | BadRule():
@@ -231,7 +227,9 @@ def _guard(services: Services) -> Any:
             log.exception("request_failed", request=request_id, method=request.method, path=_pattern(request))
             if _BEGUN in request:
                 raise
-            return respond(Refused(codes.INTERNAL, f"The server made a mistake; ask the operator about {request_id}."), request_id)
+            return respond(
+                Refused(codes.INTERNAL, f"The server made a mistake; ask the operator about {request_id}."), request_id
+            )
 
     return guard
 

@@ -22,9 +22,7 @@ from parley_server.ports import Activation, Alerts, BoardLog, People, Rules, Tak
 class Rulebook(Protocol):
     """What changes the rules: inspection's ``Rulebook``."""
 
-    async def add(
-        self, document: Mapping[str, object], by: AccountId | None
-    ) -> tuple[str, int] | BadRule | Refused:
+    async def add(self, document: Mapping[str, object], by: AccountId | None) -> tuple[str, int] | BadRule | Refused:
         """Store a draft; returns id and version."""
         ...
 

@@ -1,5 +1,8 @@
+from typing import Any
+
 import msgspec
 import pytest
+from aiohttp import web
 
 from parley_protocol import codes
 from parley_protocol.codes import Code
@@ -10,12 +13,17 @@ from parley_server.domain.rules import BadRule
 from parley_server.gateway.http.problems import problem_of, respond
 
 
+def read(response: web.Response) -> Any:
+    assert isinstance(response.body, bytes)
+    return msgspec.json.decode(response.body)
+
+
 @pytest.mark.parametrize("code", codes.CODES.values(), ids=codes.CODES.keys())
 def test_every_code_is_a_whole_problem(code: Code) -> None:
     response = respond(Refused(code), "r1")
     assert response.status == code.http
     assert response.content_type == "application/problem+json"
-    problem = msgspec.json.decode(response.body)
+    problem = read(response)
     assert {name: problem[name] for name in ("type", "title", "status", "code", "detail", "request")} == {
         "type": f"urn:parley:problem:{code.name}",
         "title": code.says,
@@ -31,7 +39,7 @@ def test_every_code_is_a_whole_problem(code: Code) -> None:
 def test_a_wait_is_said_in_milliseconds_and_rounded_up_to_seconds() -> None:
     response = respond(Refused(codes.LIMITED, scope="calls", retry_after_ms=1_001), "r1")
     assert response.headers["Retry-After"] == "2"
-    problem = msgspec.json.decode(response.body)
+    problem = read(response)
     assert (problem["retry_after_ms"], problem["scope"]) == (1_001, "calls")
 
 
