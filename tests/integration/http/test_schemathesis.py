@@ -67,7 +67,7 @@ def running() -> Iterator[Running]:
 
 @SCHEMA.parametrize()  # type: ignore[untyped-decorator]  # the library is not typed where it is not installed
 @settings(
-    max_examples=20,
+    max_examples=10,
     deadline=None,
     derandomize=True,
     database=None,
