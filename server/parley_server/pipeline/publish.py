@@ -20,7 +20,7 @@ from parley_server.domain.takedowns import APPEAL_WITHIN_US, Actor, AlertDraft, 
 from parley_server.domain.text import check_body
 from parley_server.domain.verdict import Allow, Flag, Refuse, Stage, Unjudged, Withhold
 from parley_server.gateway.hub import Hub
-from parley_server.inspection.rulebook import Rulebook
+from parley_server.pipeline.rulebook import Rulebook
 from parley_server.inspection.stage import Stage as Inspection
 from parley_server.moderation import statement
 from parley_server.pipeline.announce import Announcer

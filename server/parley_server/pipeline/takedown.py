@@ -35,7 +35,7 @@ from parley_server.domain.takedowns import (
 )
 from parley_server.domain.verdict import Stage
 from parley_server.gateway.hub import Hub
-from parley_server.inspection.rulebook import Rulebook
+from parley_server.pipeline.rulebook import Rulebook
 from parley_server.pipeline.announce import Announcer
 from parley_server.pipeline.directory import Directory
 from parley_server.ports import Alerts, BoardLog, Takedowns, Unavailable

@@ -200,9 +200,7 @@ def _face(person: Person) -> AccountFace:
 
 def _view(person: Person) -> AccountView:
     assert person.account is not None
-    return AccountView(
-        id=person.account, handle=person.handle, display_name=person.name, level=person.level, role=person.role
-    )
+    return AccountView(id=person.account, handle=person.handle, display_name=person.name, level=person.level, role=person.role)
 
 
 def _details(person: Person) -> AccountDetails:
