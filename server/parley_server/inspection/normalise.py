@@ -10,6 +10,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 
 NAME: Final = "fold"
@@ -116,8 +117,7 @@ def _letters(text: str) -> str:
 def _clusters(text: str) -> list[tuple[int, int, str]]:
     """Cut a text where its parts fold by themselves: (first, end, folded)."""
     cuts = [n for n, letter in enumerate(text) if n == 0 or _begins(letter)]
-    ends = [*cuts[1:], len(text)]
-    return [(first, end, _cluster(text[first:end])) for first, end in zip(cuts, ends, strict=True)]
+    return [(first, end, _cluster(text[first:end])) for first, end in pairwise([*cuts, len(text)])]
 
 
 def _cluster(letters: str) -> str:
