@@ -198,9 +198,12 @@ def _label(label: str) -> str:
     if not label.startswith("xn--") or len(label) > _LABEL_MAX:
         return label
     try:
-        return normalise(label[4:].encode("ascii").decode("punycode"))
-    except UnicodeError:
+        letters = label[4:].encode("ascii").decode("punycode")
+        # The decoder also makes lone surrogates, which no record could hold.
+        letters.encode()
+    except (UnicodeError, ValueError, OverflowError):
         return label
+    return normalise(letters)
 
 
 def _is_public(host: str) -> bool:
