@@ -12,7 +12,8 @@ from parley_server.inspection.normalise import IGNORABLE, Normaliser, normalise,
 _TEXTS = st.text(
     st.one_of(
         st.sampled_from(
-            "aſKßŐİΣς\u0345\u0301\u0327\u034f\u200b\u200d\ufe0f\u00ad\u00a0\u3000\u1100\u1161\u11a8\uffa0ﬁ㍿ﾊﾞ①Å\u0f71\u0f80\n\t \u00a8\u037a"
+            "aſKßŐİΣς"
+            "\u0345\u0301\u0327\u034f\u200b\u200d\ufe0f\u00ad\u00a0\u3000\u1100\u1161\u11a8\uffa0ﬁ㍿ﾊﾞ①Å\u0f71\u0f80\n\t \u00a8\u037a"
         ),
         st.characters(codec="utf-8"),
     ),
