@@ -228,6 +228,31 @@ def test_activations_at_once_end_with_every_rule_in_force() -> None:
     run(main())
 
 
+def test_a_slow_load_does_not_undo_an_activation() -> None:
+    class Slow(MemoryRules):
+        slow = False
+
+        async def live(self) -> tuple[int, list[tuple[int, Mapping[str, object]]]]:
+            read = await super().live()
+            if self.slow:
+                self.slow = False
+                # Long enough for an activation that does not wait its turn to be read, compiled and in force.
+                for _ in range(30):
+                    await asyncio.to_thread(int)
+            return read
+
+    async def main() -> None:
+        rules = Slow()
+        desk = Desk(rules)
+        await desk.book.add(CASINO, BY)
+        rules.slow = True
+        await asyncio.gather(desk.book.load(), desk.book.activate("casino", BY))
+        assert desk.stage.ruleset.version == 1
+        assert await desk.stops("free casino")
+
+    run(main())
+
+
 def test_a_flood_is_not_forgiven_by_an_activation() -> None:
     async def main() -> None:
         desk = Desk()
