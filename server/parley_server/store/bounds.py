@@ -3,7 +3,7 @@
 from typing import Final
 
 CONNECTIONS_MAX: Final = 12
-"""Connections of one process, one of them the board log's writer. Full: wait ``ACQUIRE_S``, then ``Unavailable``."""
+"""Connections of one process's pool; the board log's writer has one beside it. Full: wait ``ACQUIRE_S``, then ``Unavailable``."""
 
 ACQUIRE_S: Final = 3.0
 """Wait for a connection. Full: ``Unavailable``."""
