@@ -20,6 +20,9 @@ COMMAND_S: Final = 8.0
 IDLE_TRANSACTION_MS: Final = 10_000
 """A transaction in which nothing happens. Full: PostgreSQL ends its connection, so that no lock outlives a hung process."""
 
+AGAIN_S: Final = 0.05
+"""Pause before a transaction that lost a deadlock runs a second time. Full: it loses again, ``Unavailable``."""
+
 WAITING_DRAFTS_MAX: Final = 4_096
 """Accepted drafts that wait for their commit. Full: ``Unavailable`` at once; the author may try the same nonce again."""
 

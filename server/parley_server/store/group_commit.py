@@ -143,6 +143,7 @@ class GroupCommit:
                 try:
                     answers = await _commit(connection, append, batch)
                 except AGAIN:
+                    await asyncio.sleep(bounds.AGAIN_S)
                     answers = await _commit(connection, append, batch)
         except Unavailable as error:
             for waiting in batch:

@@ -93,6 +93,8 @@ class Database:
             try:
                 return await self._once(work)
             except AGAIN:
+                # Not at once: the winner must wake and take the lock before this transaction can take it again.
+                await asyncio.sleep(bounds.AGAIN_S)
                 return await self._once(work)
 
     async def _once(self, work: Callable[[Connection], Awaitable[Result]]) -> Result:

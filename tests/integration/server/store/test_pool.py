@@ -59,8 +59,8 @@ async def test_a_deadlock_is_broken_and_the_loser_runs_again(database: Database)
 
 
 async def test_p11_a_full_pool_is_unavailable(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounds, "ACQUIRE_S", 0.1)
     database = await open_database(database_url, connections_max=1)
+    monkeypatch.setattr(bounds, "ACQUIRE_S", 0.1)
 
     async def hold(_: Connection) -> None:
         with pytest.raises(Unavailable):

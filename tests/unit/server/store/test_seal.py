@@ -68,6 +68,7 @@ def test_the_digest_of_a_nonce_tells_bodies_apart_and_needs_the_key() -> None:
     assert digest == Sealer(KEY).digest("a", "n", "hello")
     assert digest != Sealer(KEY).digest("a", "n", "hello!")
     assert digest != Sealer(KEY).digest("a", "m", "hello")
+    assert digest != Sealer(KEY).digest("b", "n", "hello")
     assert digest != Sealer(b"x" * 32).digest("a", "n", "hello")
 
 
