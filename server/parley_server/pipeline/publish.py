@@ -57,11 +57,7 @@ class Publisher:
             Unavailable: the store did not answer; the same nonce again finds out whether it was stored.
         """
         board = self.directory.board(frame.board)
-        no = (
-            may(person, Act.PUBLISH, board, verified_only=self.verified_only)
-            or check_body(frame.body)
-            or self._too_fast(person)
-        )
+        no = may(person, Act.PUBLISH, board, verified_only=self.verified_only) or check_body(frame.body) or self._too_fast(person)
         if no is not None:
             return no
         if frame.attachments:

@@ -79,8 +79,7 @@ class Desk:
         self.hub = Hub(self.log)
         registry = Registry(self.hub, world)
         self.directory = Directory(self.people)
-        self.rulebook = Book(rules, Stage(), world.now_us, "node-1")
-        self.rulebook.catalogue = self.stored.policies
+        self.rulebook = Rulebook(rules, Stage(), world.now_us, "node-1")
         announcer = Announcer(self.hub, registry, AlertStream(alerts), lambda: 0.0)
         hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
         self.accounts = Accounts(self.people, self.directory, registry, world, hasher)
