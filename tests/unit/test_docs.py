@@ -94,7 +94,13 @@ def pages() -> list[Path]:
 
 def without_code(page: str) -> str:
     """A page without its fenced blocks and code spans."""
-    return re.sub(r"`[^`\n]*`", "", re.sub(r"^```.*?^```", "", page, flags=re.S | re.M))
+    return re.sub(r"`[^`\n]*`", "", re.sub(r"^```.*?^```", "", page, flags=re.DOTALL | re.MULTILINE))
+
+
+def code(page: str) -> list[str]:
+    """The fenced blocks and code spans of a page."""
+    blocks = re.findall(r"^```[^\n]*\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    return blocks + re.findall(r"`[^`\n]+`", re.sub(r"^```.*?^```", "", page, flags=re.DOTALL | re.MULTILINE))
 
 
 def anchor(heading: str) -> str:
@@ -105,7 +111,7 @@ def anchor(heading: str) -> str:
 def settings_table(page: str) -> dict[str, str]:
     """Read rows whose first cell names settings; a row may name several, with as many defaults."""
     rows: dict[str, str] = {}
-    for first, second in re.findall(r"^\| (`PARLEY_[^|]*) \| ([^|]*) \|", text(page), re.M):
+    for first, second in re.findall(r"^\| (`PARLEY_[^|]*) \| ([^|]*) \|", text(page), re.MULTILINE):
         names, values = re.findall(r"`(PARLEY_\w+)`", first), re.findall(r"`([^`]+)`", second)
         for place, name in enumerate(names):
             rows[name] = values[place] if place < len(values) else ""
@@ -164,7 +170,7 @@ def metric_names() -> set[str]:
     """Names of our own metrics, as the page at /metrics shows them."""
     telemetry = Telemetry()
     telemetry.read_from(Sources(Counts(), lambda: 0, lambda: 0, lambda: 0))
-    shown = re.findall(r"^# TYPE (parley_\w+) (?:counter|gauge|histogram)$", telemetry.page().decode(), re.M)
+    shown = re.findall(r"^# TYPE (parley_\w+) (?:counter|gauge|histogram)$", telemetry.page().decode(), re.MULTILINE)
     return {name for name in shown if not name.endswith("_created")}
 
 
@@ -197,7 +203,7 @@ def test_every_command_stands_in_the_page_of_the_command() -> None:
 def test_no_document_shows_a_command_that_does_not_exist(page: str) -> None:
     known = {tuple(command.split()) for command in commands()}
     groups = {command[:2] for command in known if len(command) == 3}
-    shown = re.findall(r"(?:^|[`|(]|\$ )\s*(?:\.venv/bin/)?(parley(?: [a-z]+){1,2})\b", text(page), re.M)
+    shown = re.findall(r"(?:^|[`|(]|\$ )\s*(?:\.venv/bin/)?(parley(?: [a-z]+){1,2})\b", text(page), re.MULTILINE)
     assert shown
     for line in shown:
         words = tuple(line.split())
@@ -213,7 +219,7 @@ def test_the_readmes_rule_is_one_that_can_be_activated() -> None:
     from parley_server.domain.rules import Rule
     from parley_server.inspection.ruleset import check_examples
 
-    document = re.search(r"^```toml\n(.*?)^```", text("README.md"), re.S | re.M)
+    document = re.search(r"^```toml\n(.*?)^```", text("README.md"), re.DOTALL | re.MULTILINE)
     assert document is not None
     read = read_toml(document[1])
     assert isinstance(read, dict), read
@@ -287,7 +293,7 @@ def test_every_test_that_a_document_names_exists() -> None:
 
 
 def test_every_promise_has_its_row_and_a_test_or_says_that_it_is_not_built() -> None:
-    rows = re.findall(r"^\| P(\d+) [^|]*\| ([^|]*) \| ?([^|]*)\|$", text("server/README.md"), re.M)
+    rows = re.findall(r"^\| P(\d+) [^|]*\| ([^|]*) \| ?([^|]*)\|$", text("server/README.md"), re.MULTILINE)
     assert [int(number) for number, _, _ in rows] == list(range(1, 15))
     for number, owner, proof in rows:
         assert "`test_" in proof or owner.startswith("*not built*"), f"P{number}"
@@ -304,7 +310,7 @@ def test_every_relative_link_of_every_page_resolves() -> None:
             if not found.exists():
                 broken.append(f"{page.relative_to(ROOT)}: {target}")
             elif part:
-                headings = re.findall(r"^#+ (.+)$", found.read_text("utf-8"), re.M)
+                headings = re.findall(r"^#+ (.+)$", found.read_text("utf-8"), re.MULTILINE)
                 if part not in map(anchor, headings):
                     broken.append(f"{page.relative_to(ROOT)}: {target}")
     assert not broken
@@ -317,17 +323,11 @@ def test_the_runbook_and_the_readme_name_files_that_exist() -> None:
 
 
 def test_every_suite_and_target_that_a_document_shows_exists() -> None:
-    targets = set(re.findall(r"^([a-z][a-z ]*):", text("Makefile"), re.M))
+    targets = set(re.findall(r"^([a-z][a-z ]*):", text("Makefile"), re.MULTILINE))
     there = {target for line in targets for target in line.split()}
     for page in ("README.md", "CONTRIBUTING.md", "deploy/RUNBOOK.md"):
-        shown = set(re.findall(r"(?:^|`|\s)make ([a-z]+)(?=`|\s|$)", "\n".join(code(text(page))), re.M))
+        shown = set(re.findall(r"(?:^|`|\s)make ([a-z]+)(?=`|\s|$)", "\n".join(code(text(page))), re.MULTILINE))
         assert shown <= there, page
-
-
-def code(page: str) -> list[str]:
-    """The fenced blocks and code spans of a page."""
-    blocks = re.findall(r"^```[^\n]*\n(.*?)^```", page, re.S | re.M)
-    return blocks + re.findall(r"`[^`\n]+`", re.sub(r"^```.*?^```", "", page, flags=re.S | re.M))
 
 
 def test_no_file_names_a_machine_or_a_package_registry() -> None:
