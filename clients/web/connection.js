@@ -24,7 +24,7 @@ const CONNECT_WITHIN_MS = 15_000;
  *
  * @typedef {object} Listener
  * @property {(state: "connecting" | "open" | "waiting" | "ended", detail: {why?: string, afterMs?: number, signIn?: boolean}) => void} status
- * @property {(frame: any) => void} frame what belongs to no board: verdict, alert, case
+ * @property {(frame: any) => void} frame what belongs to no board: verdict, alert, case, an error about the watch
  * @property {(welcome: any) => void} welcome
  */
 
@@ -47,6 +47,13 @@ export class Connection {
     this.socket = null;
     this.welcomed = false;
     this.ended = false;
+    this.heardAt = 0;
+    this.quietMs = CONNECT_WITHIN_MS;
+    this.welcomedAt = 0;
+    /** @type {{code: string, why: string, after_ms?: number} | null} */
+    this.bye = null;
+    /** @type {Set<string>} boards that this connection's hello asked to resume */
+    this.resuming = new Set();
     this.silence = new SilenceWatch();
     this.timer = 0;
     this.pulse = 0;
@@ -172,7 +179,7 @@ export class Connection {
     this.listener.status("open", {});
     for (const state of frame.boards ?? []) this.followers.get(state.board)?.began(state);
     for (const [board, follower] of this.followers) {
-      if (!this.resuming?.has(board)) this.subscribe(board, follower);
+      if (!this.resuming.has(board)) this.subscribe(board, follower);
     }
     for (const entry of [...this.waiting.values()]) if (entry.sent === 0 || !entry.once) this.transmit(entry);
     this.listener.welcome(frame);
@@ -207,8 +214,10 @@ export class Connection {
         if (entry.sent > 1 && wasDone(entry.frame.type, frame.code)) entry.resolve({ type: "ok", re: frame.re });
         else entry.reject(problem);
       });
-    } else if (frame.scope !== undefined && this.resuming?.has(frame.scope)) {
+    } else if (frame.scope !== undefined && this.resuming.has(frame.scope)) {
       this.unfollowed(frame.scope, problem);
+    } else if (frame.scope === "watch") {
+      this.listener.frame(frame);
     } else {
       console.warn(`parley: ${frame.code}: ${frame.message}`);
     }

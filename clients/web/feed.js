@@ -85,13 +85,13 @@ export class Feed {
     line.dataset.place = String(place);
     line.dataset.post = post;
     this.lines.set(post, line);
-    const focus = had?.contains(document.activeElement) ? document.activeElement?.getAttribute("data-act") : null;
+    const focus = had?.contains(document.activeElement) ? document.activeElement?.getAttribute("data-act") : undefined;
     if (had && had.dataset.place === line.dataset.place) had.replaceWith(line);
     else {
       had?.remove();
-      this.insert(line, place);
+      this.insert(line, Number(place));
     }
-    if (focus !== null && focus !== undefined) /** @type {HTMLElement | null} */ (line.querySelector(`[data-act="${focus}"]`) ?? line).focus();
+    if (focus !== undefined) /** @type {HTMLElement} */ (line.querySelector(`[data-act="${focus}"]`) ?? line).focus();
   }
 
   insert(line, place) {
@@ -104,7 +104,7 @@ export class Feed {
     this.list.insertBefore(line, before);
   }
 
-  /** @returns {HTMLElement | null} */
+  /** @returns {HTMLElement} */
   line(post) {
     const view = this.replica.post(post);
     if (view !== null) return this.postLine(view);

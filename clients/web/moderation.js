@@ -7,6 +7,7 @@
 
 import { ask } from "./dialog.js";
 import { button, el, time } from "./dom.js";
+import { MODERATORS } from "./room.js";
 
 const ACTIONS = {
   release: { label: "Release", title: "Release the post", intro: "It is published.", reason: "optional" },
@@ -17,7 +18,7 @@ const ACTIONS = {
 };
 /** Acts on a post that need no open case. */
 const LATER = ["retract", "restore"];
-const NOT_YOURS = "You may not see these alerts. If you moderate a board, choose it above.";
+const RETRY_MS = 5_000;
 const PAGE = 100;
 const PAGES_MAX = 10;
 const STAGES = { inline: "before delivery", late: "after delivery", rescan: "at a rescan", moderator: "by a moderator", report: "by a report" };
@@ -35,13 +36,13 @@ export class ModerationPage {
     this.cases = new Map();
     /** @type {Map<string, HTMLElement>} */
     this.rows = new Map();
-    this.scope = "site";
+    this.scope = "";
     this.decidedUpTo = 0;
     this.list = el("ol", { class: "cases", "aria-label": "Cases" });
     this.trouble = el("p", { class: "problem", role: "alert" });
     this.spoken = el("p", { class: "sr-only", role: "status" });
     this.empty = el("p", { class: "quiet", text: "Nothing waits for a decision." });
-    this.scopes = el("select", { id: "scope", onchange: () => this.change(this.scopes.value) }, el("option", { value: "site", text: "Whole site" }));
+    this.scopes = el("select", { id: "scope", onchange: () => void this.change(this.scopes.value) });
     this.element = el(
       "section",
       { class: "moderation", "aria-labelledby": "title" },
@@ -56,8 +57,13 @@ export class ModerationPage {
 
   async start() {
     this.app.onModeration = this;
-    for (const board of await this.app.boards().catch(() => [])) this.scopes.append(el("option", { value: board.id, text: board.name }));
-    await this.change("site");
+    const boards = await this.app.boards().catch(() => []);
+    const administrator = this.app.account?.role === "administrator";
+    const mine = boards.filter((board) => administrator || MODERATORS.has(board.role ?? ""));
+    if (administrator) this.scopes.append(el("option", { value: "site", text: "Whole site" }));
+    this.scopes.append(...mine.map((board) => el("option", { value: board.id, text: board.name })));
+    if (this.scopes.value === "") this.trouble.textContent = "You moderate no board.";
+    else await this.change(this.scopes.value);
   }
 
   stop() {
@@ -75,7 +81,7 @@ export class ModerationPage {
     try {
       await this.load(scope);
     } catch (problem) {
-      this.trouble.textContent = problem.code === "forbidden" ? NOT_YOURS : problem.message;
+      this.trouble.textContent = problem.message;
     }
     if (this.scope === scope) await this.watch();
   }
@@ -102,6 +108,7 @@ export class ModerationPage {
 
   /** Follow the alerts from the cursor; asked again on each new connection. */
   async watch() {
+    if (this.scope === "") return;
     const after = this.cursor();
     const frame = { type: "watch", scope: this.scope };
     try {
@@ -109,7 +116,15 @@ export class ModerationPage {
       this.trouble.textContent = "";
     } catch (problem) {
       // Lost with the connection, or before there was one: `welcome` asks again.
-      if (problem.code !== "lost") this.trouble.textContent = problem.code === "forbidden" ? NOT_YOURS : problem.message;
+      if (problem.code === "lost") return;
+      if (problem.code === "bad_cursor" && after !== null) {
+        // The stream is another one than this tab knew.
+        sessionStorage.removeItem(this.cursorKey());
+        await this.watch();
+        return;
+      }
+      this.trouble.textContent = problem.message;
+      if (problem.retry) setTimeout(() => this.app.onModeration === this && void this.watch(), problem.retryAfterMs ?? RETRY_MS);
     }
   }
 
@@ -140,10 +155,14 @@ export class ModerationPage {
     });
   }
 
-  /** Take an `alert` or a `case` frame. */
+  /** Take an `alert`, a `case`, or an `error` about the watch itself. */
   take(frame) {
     if (frame.type === "alert") {
       this.alert(frame);
+      return;
+    }
+    if (frame.type === "error") {
+      this.trouble.textContent = frame.message;
       return;
     }
     const row = this.cases.get(frame.case);

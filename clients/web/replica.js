@@ -116,13 +116,9 @@ export class Replica {
   constructor(board, epoch, seq = 0, keep = POSTS_MAX) {
     this.board = board;
     this.keep = keep;
-    this.reset(epoch, seq);
-  }
-
-  /** Forget everything: the log is another one. */
-  reset(epoch, seq = 0) {
     this.epoch = epoch;
     this.seq = seq;
+    /** At or below it no post is taken up: those that stood there were forgotten for want of room. */
     this.floor = 0;
     this.top = seq;
     /** @type {[number, number][]} ranges beyond the cursor that came already */
@@ -133,7 +129,23 @@ export class Replica {
     this.early = new Map();
   }
 
-  /** Take the server's answer to a subscription or a resume; another epoch starts the picture again. */
+  /** Forget everything: the log is another one. */
+  reset(epoch, seq = 0) {
+    this.epoch = epoch;
+    this.seq = seq;
+    this.floor = 0;
+    this.top = seq;
+    this.ahead = [];
+    this.standing.clear();
+    this.early.clear();
+  }
+
+  /**
+   * Take the server's answer to a subscription or a resume; another epoch starts the picture again.
+   * @param {string} epoch
+   * @param {number} head
+   * @param {{first: number, last: number} | null} gap
+   */
   begin(epoch, head, gap = null) {
     if (epoch !== this.epoch) this.reset(epoch, gap ? gap.last : head);
     else if (gap) this.gap(gap.first, gap.last);

@@ -12,7 +12,8 @@ const TYPING_SHOWN_MS = 5_000;
 const NEAR_END_PX = 120;
 /** More than the reader's default: a person may scroll far back. */
 const POSTS_KEPT = 5_000;
-const MODERATORS = new Set(["founder", "manager", "moderator"]);
+/** Roles that moderate a board. */
+export const MODERATORS = new Set(["founder", "manager", "moderator"]);
 
 export class Room {
   /**
@@ -30,7 +31,7 @@ export class Room {
     this.oldest = 1;
     /** @type {Map<string, {close: () => void}>} dialogs that hold a post's text */
     this.editors = new Map();
-    /** @type {Map<string, number>} */
+    /** @type {Map<string, number>} when each account was last seen to type */
     this.typists = new Map();
     this.feed = new Feed(this.replica, { self: this.self, acts: (view) => this.acts(view), policyTitle: (policy) => app.policyTitle(policy) });
     this.composer = new Composer({

@@ -27,7 +27,7 @@ from parley_server.gateway.lanes import Lanes
 from parley_server.gateway.registry import Registry
 from parley_server.gateway.session import Desk, Session
 from parley_server.gateway.websocket import WebSocket
-from parley_server.inspection.rulebook import Rulebook
+from parley_server.pipeline.rulebook import Rulebook
 from parley_server.inspection.stage import Inspected, Stage
 from parley_server.moderation.alerts import AlertStream
 from parley_server.pipeline.accounts import Accounts
@@ -36,6 +36,7 @@ from parley_server.pipeline.directory import Directory
 from parley_server.pipeline.publish import Publisher
 from parley_server.pipeline.rates import Rates
 from parley_server.pipeline.takedown import Moderation
+from parley_server.pipeline.watching import Watching
 from parley_server.ports import Unavailable
 from parley_server.store.alerts import PgAlerts
 from parley_server.store.board_log import PgBoardLog
@@ -159,7 +160,8 @@ async def serve(settings: Settings, world: World | None = None) -> AsyncIterator
             rates=usual_rates() if settings.limits else None,
             world=world,
         )
-        desk = Desk(hub, registry, directory, accounts, publisher, moderation, alerts, stream, world, settings.limits)
+        watching = Watching(alerts, stream, directory, world)
+        desk = Desk(hub, registry, directory, accounts, publisher, moderation, watching, world, settings.limits)
         port = await _open_door(settings, stack, desk, services)
         yield Running(settings.host, port, where, first_password, failed)
 

@@ -160,7 +160,9 @@ def _settings(given: Mapping[str, str], wrong: list[str]) -> Settings:
         wrong.append(f"PARLEY_PORT is {port}, not a number from 0 to 65535.")
         port = "0"
     if given["redis_url"]:
-        wrong.append("PARLEY_REDIS_URL is set, but this version runs as one process and cannot share its work with others; unset it.")
+        wrong.append(
+            "PARLEY_REDIS_URL is set, but this version runs as one process and cannot share its work with others; unset it."
+        )
     database_url = given["database_url"]
     if database_url and not database_url.startswith(("postgresql://", "postgres://")):
         wrong.append("PARLEY_DATABASE_URL does not begin with postgresql://.")

@@ -98,7 +98,9 @@ class _Sizes(Collector):
         yield GaugeMetricFamily("parley_connections", "Open connections that said hello.", value=sources.connections())
         yield GaugeMetricFamily("parley_alert_watchers", "Connections that watch alerts.", value=sources.watchers())
         yield GaugeMetricFamily(
-            "parley_unrecorded_retractions", "Posts that are hidden while their record is tried again.", value=sources.unrecorded()
+            "parley_unrecorded_retractions",
+            "Posts that are hidden while their record is tried again.",
+            value=sources.unrecorded(),
         )
 
 

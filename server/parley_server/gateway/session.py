@@ -20,7 +20,7 @@ from parley_protocol.frames import BoardState, Bye, ClientFrame, Error, Held, Ok
 from parley_protocol.ids import AccountId, BoardId, SessionId
 from parley_server import limits
 from parley_server.clock import World
-from parley_server.domain.access import Act, administers, may, moderates
+from parley_server.domain.access import Act, may
 from parley_server.domain.answers import Refused
 from parley_server.domain.people import Person
 from parley_server.domain.takedowns import Filed
@@ -30,22 +30,26 @@ from parley_server.gateway.lanes import Lanes
 from parley_server.gateway.registry import Registry
 from parley_server.gateway.websocket import WebSocket
 from parley_server.gateway.wire import FORMATS, message
-from parley_server.moderation.alerts import AlertStream, Watcher
 from parley_server.pipeline.accounts import Accounts
 from parley_server.pipeline.directory import Directory
 from parley_server.pipeline.publish import Publisher
 from parley_server.pipeline.takedown import Moderation
-from parley_server.ports import Alerts, Unavailable
+from parley_server.pipeline.watching import Watch, Watching, sees_nothing
+from parley_server.ports import Unavailable
 
 log = structlog.get_logger(__name__)
 
 VERSION: Final = 1
 """Wire version that is spoken here."""
 
-SITE: Final = "site"
-"""Scope of a watch that covers every board."""
-
-_ANNOUNCED: Final = ("FRAME_BYTES_MAX", "BODY_BYTES_MAX", "SUBSCRIPTIONS_MAX", "RESUME_EVENTS_MAX", "HISTORY_EVENTS_MAX", "HELLO_WITHIN_MS")
+_ANNOUNCED: Final = (
+    "FRAME_BYTES_MAX",
+    "BODY_BYTES_MAX",
+    "SUBSCRIPTIONS_MAX",
+    "RESUME_EVENTS_MAX",
+    "HISTORY_EVENTS_MAX",
+    "HELLO_WITHIN_MS",
+)
 _LIMITS: Final[dict[str, int]] = {name.lower(): getattr(wire_limits, name) for name in _ANNOUNCED} | {
     "frames_per_s": limits.FRAMES_PER_S,
     "frames_burst": limits.FRAMES_BURST,
@@ -65,8 +69,7 @@ class Desk:
     accounts: Accounts
     publisher: Publisher
     moderation: Moderation
-    alerts: Alerts
-    stream: AlertStream
+    watching: Watching
     world: World
     limited: bool
 
@@ -82,7 +85,7 @@ class Session:
         "_limited",
         "_socket",
         "_tasks",
-        "_watcher",
+        "_watch_held",
         "account",
         "expires_at_us",
         "reader",
@@ -95,7 +98,7 @@ class Session:
         # Frames that came before the welcome was sent; ``None`` from then on.
         self._backlog: list[ClientFrame] | None = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._watcher: Watcher | None = None
+        self._watch_held: Watch | None = None
         self._allowance = float(limits.FRAMES_BURST)
         self._allowed_at = 0.0
         self._limited = 0
@@ -137,8 +140,8 @@ class Session:
         desk.registry.met(self)
         desk.hub.drop(self.reader)
         desk.registry.leave(self)
-        if self._watcher is not None:
-            desk.stream.leave(self._watcher)
+        if self._watch_held is not None:
+            desk.watching.leave(self._watch_held)
         if self.account is not None:
             desk.directory.leave(self.account)
             self.account = None
@@ -185,9 +188,9 @@ class Session:
             if no is not None:
                 desk.hub.leave(self.reader, board)
                 self.send(Error(codes.REVOKED.name, "Your access to this board was withdrawn.", scope=board))
-        if self._watcher is not None and moderates(person) == frozenset():
-            desk.stream.leave(self._watcher)
-            self._watcher = None
+        if self._watch_held is not None and sees_nothing(self._watch_held):
+            desk.watching.leave(self._watch_held)
+            self._watch_held = None
             self.send(Error(codes.REVOKED.name, "You no longer moderate here.", scope="watch"))
 
     # Hello.
@@ -298,7 +301,7 @@ class Session:
             case frames.Claim():
                 done = await desk.moderation.claim(person, frame)
             case frames.Ack():
-                done = await self._acknowledge(person, frame)
+                done = await desk.watching.acknowledge(person, frame.alert)
             case _:
                 raise AssertionError(f"{frame.type} is answered elsewhere")
         match done:
@@ -370,32 +373,17 @@ class Session:
 
     async def _watch(self, frame: frames.Watch) -> None:
         """Follow the alerts: the answer, what was missed, then live."""
-        desk = self._desk
-        scope = frame.scope
-        person = desk.directory.present(self.account)
-        no = administers(person) if scope == SITE else may(person, Act.MODERATE, desk.directory.board(BoardId(scope)))
-        if no is None and len(desk.stream) >= limits.WATCHERS_MAX:
-            no = Refused(codes.LIMITED, scope="watchers", retry_after_ms=10_000)
-        head = 0 if no is not None else await desk.stream.head()
-        if no is None and frame.after is not None and frame.after > head:
-            no = Refused(codes.BAD_CURSOR)
-        if no is not None:
-            return self._refuse(frame.id, no)
-        if self._watcher is not None:
-            desk.stream.leave(self._watcher)
-
-        def boards() -> frozenset[str] | None:
-            seen = moderates(desk.directory.present(self.account))
-            return seen if scope == SITE else (frozenset({scope}) if seen is None or scope in seen else frozenset())
-
-        watcher = self._watcher = Watcher(boards, self.send, lambda: not self.reader.lanes.paused)
-        self.send(Ok(frame.id, head=head))
-        return await desk.stream.watch(watcher, frame.after)
-
-    async def _acknowledge(self, person: Person, frame: frames.Ack) -> Refused | None:
-        if person.account is None:
-            return Refused(codes.UNAUTHENTICATED)
-        return await self._desk.alerts.acknowledge(frame.alert, person.account, self._desk.world.now_us(), moderates(person))
+        watching = self._desk.watching
+        watch = await watching.open(self.account, frame.scope, frame.after, self.send, lambda: not self.reader.lanes.paused)
+        if isinstance(watch, Refused):
+            return self._refuse(frame.id, watch)
+        if self.reader.lanes.closed:
+            return None
+        if self._watch_held is not None:
+            watching.leave(self._watch_held)
+        self._watch_held = watch
+        self.send(Ok(frame.id, head=watch.head))
+        return await watching.follow(watch)
 
     # Inside.
 
@@ -460,5 +448,3 @@ class Session:
 def may_stay(person: Person) -> Refused | None:
     """Say whether an account may have an open connection at all."""
     return Refused(codes.REVOKED) if person.state != "active" else None
-
-

@@ -20,7 +20,7 @@ from parley_server.domain.takedowns import APPEAL_WITHIN_US, Actor, AlertDraft, 
 from parley_server.domain.text import check_body
 from parley_server.domain.verdict import Allow, Flag, Refuse, Stage, Unjudged, Withhold
 from parley_server.gateway.hub import Hub
-from parley_server.inspection.rulebook import Rulebook
+from parley_server.pipeline.rulebook import Rulebook
 from parley_server.inspection.stage import Stage as Inspection
 from parley_server.moderation import statement
 from parley_server.pipeline.announce import Announcer
@@ -57,11 +57,7 @@ class Publisher:
             Unavailable: the store did not answer; the same nonce again finds out whether it was stored.
         """
         board = self.directory.board(frame.board)
-        no = (
-            may(person, Act.PUBLISH, board, verified_only=self.verified_only)
-            or check_body(frame.body)
-            or self._too_fast(person)
-        )
+        no = may(person, Act.PUBLISH, board, verified_only=self.verified_only) or check_body(frame.body) or self._too_fast(person)
         if no is not None:
             return no
         if frame.attachments:

@@ -24,7 +24,7 @@ from parley_server.gateway.http.app import make_app
 from parley_server.gateway.http.services import Rate, Services, Site
 from parley_server.gateway.hub import Hub
 from parley_server.gateway.registry import Registry
-from parley_server.inspection.rulebook import Rulebook
+from parley_server.pipeline.rulebook import Rulebook
 from parley_server.inspection.stage import Stage
 from parley_server.moderation.alerts import AlertStream
 from parley_server.pipeline.accounts import Accounts
@@ -36,23 +36,7 @@ from parley_server.ports import Unavailable
 from tests.fakes import FakeAlerts, FakeBoardLog, FakePeople, FakeRules, FakeTakedowns, FakeWorld
 from tests.samples import a_board, a_draft, a_restriction
 
-PASSWORD = "correct horse battery"  # noqa: S105 (a password of the tests)
-
-
-class Records(FakeTakedowns):
-    """Takedowns, of which one record can be asked for."""
-
-    async def record(self, takedown: TakedownId) -> dict[str, object] | None:
-        return next((held for held in await self.records(limit=1_000) if held["id"] == takedown), None)
-
-
-class Book(Rulebook):
-    """The rulebook; its catalogue is that of the fake world."""
-
-    catalogue: Mapping[str, Policy]
-
-    def policy(self, policy_id: str) -> Policy | None:
-        return self.catalogue.get(policy_id)
+PASSWORD = "correct horse battery"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,19 +74,16 @@ class Desk:
         world = World(now_us=lambda: self.now_us, random=lambda size: next(numbers).to_bytes(size))
         self.log = FakeBoardLog(self.stored, self._step)
         self.people = FakePeople(self.stored, self._step)
-        self.takedowns = Records(self.stored, self._step)
+        self.takedowns = FakeTakedowns(self.stored, self._step)
         alerts, rules = FakeAlerts(self.stored, self._step), FakeRules(self.stored, self._step)
         self.hub = Hub(self.log)
         registry = Registry(self.hub, world)
         self.directory = Directory(self.people)
-        self.rulebook = Book(rules, Stage(), world.now_us, "node-1")
-        self.rulebook.catalogue = self.stored.policies
+        self.rulebook = Rulebook(rules, Stage(), world.now_us, "node-1")
         announcer = Announcer(self.hub, registry, AlertStream(alerts), lambda: 0.0)
         hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
         self.accounts = Accounts(self.people, self.directory, registry, world, hasher)
-        self.moderation = Moderation(
-            self.log, self.takedowns, alerts, self.rulebook, self.directory, self.hub, announcer, world
-        )
+        self.moderation = Moderation(self.log, self.takedowns, alerts, self.rulebook, self.directory, self.hub, announcer, world)
         self.services = Services(
             accounts=self.accounts,
             directory=self.directory,

@@ -45,9 +45,7 @@ async def test_rules_are_the_administrators(desk: Desk) -> None:
         ("POST", "/v1/rules/x/retire"),
     ):
         assert_refused(await desk.call(method, path, {} if method == "POST" else None), codes.UNAUTHENTICATED)
-        assert_refused(
-            await desk.call(method, path, {} if method == "POST" else None, token=ada.token), codes.FORBIDDEN
-        )
+        assert_refused(await desk.call(method, path, {} if method == "POST" else None, token=ada.token), codes.FORBIDDEN)
 
 
 async def test_a_document_that_is_no_rule_is_refused_with_the_place(desk: Desk) -> None:

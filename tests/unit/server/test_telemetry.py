@@ -64,7 +64,8 @@ def test_a_log_line_never_holds_a_token_or_a_body(lines: io.StringIO) -> None:
 
 
 def test_an_error_of_the_database_is_logged_without_the_row_that_it_quotes(lines: io.StringIO) -> None:
-    said = "\n".join(["violates check", "DETAIL:  Failing row contains (p1, said-1", "said-2)."])
+    row = "p1, said-1\nsaid-2"
+    said = f"violates check\nDETAIL:  Failing row contains ({row})."
     try:
         raise ValueError(said)
     except ValueError as error:

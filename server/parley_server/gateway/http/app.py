@@ -6,6 +6,7 @@ is a problem (problems.py). Texts of posts leave in ``_stream`` alone.
 
 import asyncio
 import hashlib
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, cast
 
@@ -36,6 +37,8 @@ from parley_server.gateway.http.request import (
 )
 from parley_server.gateway.http.services import Rate, Services
 from parley_server.gateway.hub import Hub
+from parley_server.gateway.lanes import TransportSink
+from parley_server.limits import SEND_BUFFER_BYTES
 from parley_server.ports import Unavailable
 
 log = structlog.get_logger(__name__)
@@ -119,9 +122,7 @@ def _route(services: Services, repeats: Repeats, call: Call[Any, Any]) -> Route:
                 return await _stream(request, services.hub, done)
             return _respond(_reply(call, done, request_id), request_id, done)
         if not key.isascii() or not 1 <= len(key) <= bounds.KEY_CHARS_MAX:
-            return respond(
-                Refused(codes.BAD_FIELD, f"A key has 1 to {bounds.KEY_CHARS_MAX} characters.", scope=_KEY), request_id
-            )
+            return respond(Refused(codes.BAD_FIELD, f"A key has 1 to {bounds.KEY_CHARS_MAX} characters.", scope=_KEY), request_id)
         digest = hashlib.sha256(f"{request.path_qs}\n".encode() + data).digest()
         kept = repeats.begin(who, key, digest, services.world.now_us())
         if isinstance(kept, Refused):
@@ -142,9 +143,7 @@ def _route(services: Services, repeats: Repeats, call: Call[Any, Any]) -> Route:
     return route
 
 
-def _reply(
-    call: Call[Any, Any], done: Struct | dict[str, Any] | Plain | Refused | BadRule | None, request_id: str
-) -> Reply:
+def _reply(call: Call[Any, Any], done: Struct | dict[str, Any] | Plain | Refused | BadRule | None, request_id: str) -> Reply:
     """Encode what a handler answered."""
     match done:
         case Refused() | BadRule():
@@ -172,17 +171,16 @@ async def _stream(request: web.Request, hub: Hub, done: Streamed) -> web.StreamR
     """Write texts of posts so that none leaves after its retraction (P2).
 
     Each is rendered when it is encoded, and at most ``SEGMENT_BYTES`` and one event are encoded before they are handed to the transport.
-    A peer that does not take the page in time is cut, before the hub forgets what was retracted meanwhile.
+    A peer that does not take the page in time is reset, before the hub forgets what was retracted meanwhile.
     """
     response = web.StreamResponse()
     response.content_type = "application/json"
     request[_BEGUN] = True
-    await response.prepare(request)
-    if request.method == "HEAD":
+    writer = await response.prepare(request)
+    if request.method == "HEAD" or writer is None:
         return response
     transport = request.transport
-    if transport is not None:
-        transport.set_write_buffer_limits(high=bounds.SEGMENT_BYTES)
+    _bound(transport)
     head = msgspec.json.encode({**done.head, done.name: []})
     part = bytearray(head[:-2])
     first = True
@@ -197,12 +195,28 @@ async def _stream(request: web.Request, hub: Hub, done: Streamed) -> web.StreamR
                 if len(part) >= bounds.SEGMENT_BYTES:
                     data, part = bytes(part), bytearray()
                     await response.write(data)
+                    await writer.drain()
             await response.write(bytes(part) + b"]}")
             await response.write_eof()
     except TimeoutError:
         if transport is not None:
-            transport.abort()
+            TransportSink(transport).reset()
     return response
+
+
+def _bound(transport: asyncio.Transport | None) -> None:
+    """Keep small what lies between a text that was rendered and its peer (P3).
+
+    The kernel would let its buffer grow to megabytes for a peer that has stopped reading: of 500 posts of 8 kB, 347 still came out after they
+    were hidden (Linux 6.18, loopback). With these bounds it is what a WebSocket may hold too: the rest of one segment, and the kernel's buffer.
+    """
+    if transport is None:
+        return
+    # No room of its own: a write is waited for until the kernel has all of it.
+    transport.set_write_buffer_limits(high=0)
+    sock = transport.get_extra_info("socket")
+    if sock is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
 
 
 # Every request.
@@ -231,7 +245,9 @@ def _guard(services: Services) -> Any:
             log.exception("request_failed", request=request_id, method=request.method, path=_pattern(request))
             if _BEGUN in request:
                 raise
-            return respond(Refused(codes.INTERNAL, f"The server made a mistake; ask the operator about {request_id}."), request_id)
+            return respond(
+                Refused(codes.INTERNAL, f"The server made a mistake; ask the operator about {request_id}."), request_id
+            )
 
     return guard
 
@@ -262,4 +278,7 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
         response.headers.setdefault(name, value)
     response.headers["X-Request-Id"] = request.get(_REQUEST_ID, "")
     page = request.path == "/" or request.path.startswith("/app/")
+    if isinstance(response, web.FileResponse) and response.status == web.HTTPOk.status_code:
+        kind = site.PAGE_TYPES.get(request.path.rpartition(".")[2])
+        response.content_type = kind or response.content_type
     response.headers.setdefault("Cache-Control", "no-cache" if page else "no-store")

@@ -195,7 +195,10 @@ async def search(services: Services, asked: Asked[Nothing, SearchQuery]) -> Stre
             return held
         among = [held.id]
     posts = await services.log.search(words, among, query.limit) if among else []
-    return Streamed({}, "posts", posts, gone=False)
+    # As above: what may be read is asked again, now that it was found.
+    person = services.directory.known(asked.person)
+    still = [post for post in posts if may(person, Act.READ, services.directory.board(post.board)) is None]
+    return Streamed({}, "posts", still, gone=False)
 
 
 def readable(services: Services, person: Person) -> list[Board]:

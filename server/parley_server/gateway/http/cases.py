@@ -14,7 +14,21 @@ from parley_server.domain.answers import Refused
 from parley_server.domain.people import Person
 from parley_server.domain.rules import Severity
 from parley_server.domain.takedowns import Case, KeptDraft
-from parley_server.gateway.http.calls import Asked, Call, Calls, Id, Limit, Micros, Name, Nothing, Reason, Record, Seq, Who, within
+from parley_server.gateway.http.calls import (
+    Asked,
+    Call,
+    Calls,
+    Id,
+    Limit,
+    Micros,
+    Name,
+    Nothing,
+    Reason,
+    Record,
+    Seq,
+    Who,
+    within,
+)
 from parley_server.gateway.http.services import Services
 from parley_server.gateway.http.takedowns import ActView, act_view
 from parley_server.ports import Unavailable
@@ -160,7 +174,7 @@ async def alerts(services: Services, asked: Asked[Nothing, AlertQuery]) -> Alert
     return AlertList([to_map(alert) for alert in held], max(head, held[-1].n if held else 0))
 
 
-def _moderated(person: Person) -> frozenset[str] | None | Refused:
+def _moderated(person: Person) -> frozenset[str] | Refused | None:
     """Return the boards that the person moderates (``None``: all); ``forbidden`` if there is none."""
     boards = moderates(person)
     return Refused(codes.FORBIDDEN) if boards is not None and not boards else boards

@@ -22,7 +22,7 @@ from parley_server.ports import Session
 T = TypeVar("T")
 
 _FIELD_AT: Final = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
-_FIELD_NAMED: Final = re.compile(r"`(?P<path>[a-z_]+)`")
+_FIELD_NAMED: Final = re.compile(r"^(Object missing required field )?`(?P<path>\w+)`")
 
 
 async def who_asks(services: Services, call: Call[Any, Any], request: web.Request) -> tuple[Person, Session | None] | Refused:
@@ -131,9 +131,9 @@ def _bad_field(error: msgspec.ValidationError) -> Refused:
     says = str(error)
     at = _FIELD_AT.search(says)
     path = at["path"] if at is not None else ""
-    missing = _FIELD_NAMED.search(says[: at.start()] if at is not None else says)
-    if missing is not None and (path == "" or "missing" in says):
-        path = f"{path}.{missing['path']}".strip(".")
+    named = _FIELD_NAMED.search(says)
+    if named is not None:
+        path = f"{path}.{named['path']}".strip(".")
     return Refused(codes.BAD_FIELD, says.replace("`$.", "`"), scope=path or None)
 
 

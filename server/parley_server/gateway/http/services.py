@@ -8,7 +8,7 @@ from pathlib import Path
 from parley_server.clock import World
 from parley_server.gateway.http import bounds
 from parley_server.gateway.hub import Hub
-from parley_server.inspection.rulebook import Rulebook
+from parley_server.pipeline.rulebook import Rulebook
 from parley_server.pipeline.accounts import Accounts
 from parley_server.pipeline.directory import Directory
 from parley_server.pipeline.rates import Rates

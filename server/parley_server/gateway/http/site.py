@@ -15,6 +15,17 @@ from parley_server.pipeline.accounts import NAME_CHARS, PASSWORD_CHARS, SUMMARY_
 
 METRICS_TYPE: Final = "text/plain"
 
+PAGE_TYPES: Final = {
+    "css": "text/css",
+    "js": "text/javascript",
+    "json": "application/json",
+    "mjs": "text/javascript",
+    "svg": "image/svg+xml",
+    "webmanifest": "application/manifest+json",
+    "woff2": "font/woff2",
+}
+"""Types of the web app's files, by ending: those that the machine's own table knows may be wrong (RFC 9239 for JavaScript)."""
+
 LIMITS: Final[dict[str, int]] = {
     "body_bytes_max": limits.BODY_BYTES_MAX,
     "reason_bytes_max": limits.REASON_BYTES_MAX,
