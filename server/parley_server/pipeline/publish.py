@@ -141,7 +141,7 @@ class Publisher:
         done = await self.log.delete(frame.post, person.account, self.world.now_us())
         if isinstance(done, Refused):
             return done
-        self.hub.suppress(info.board, frame.post)
+        self.hub.suppress(info.board, frame.post, reset=False)
         self.hub.publish(done)
         self.announcer.settled(frame.post)
         return Ok(frame.id, post=frame.post, seq=done.seq)
