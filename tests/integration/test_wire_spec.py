@@ -1,12 +1,14 @@
 """The wire as SPEC.md says it, on real sockets against the real server, in both formats."""
 
 import asyncio
+import contextlib
 import http.client
 import time
 from typing import Any
 
 import asyncpg
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from parley_protocol import limits as wire_limits
 from parley_server import limits
@@ -259,16 +261,19 @@ async def test_a_cursor_too_far_behind_brings_a_gap_and_then_everything(
 ) -> None:
     board, window, author = server.board(), wire_limits.RESUME_EVENTS_MAX, server.person("ana")
     head = window + 50
-    for statement in (
+    made = "from generate_series(1, $2::integer) n"
+    await execute(
+        server_url,
         "insert into posts (id, board, author, author_name, state, rev, seq, at_us, ruleset, uninspected)"
-        " select $1 || '-' || n, $1, $2, 'Ana', 'published', 1, n, n, 0, false from generate_series(1, $3) n",
-        "insert into events (board, seq, at_us, kind, rev, post)"
-        " select $1, n, n, 'posted', 1, $1 || '-' || n from generate_series(1, $3) n where $2 <> ''",
-        "insert into bodies (post, rev, body) select $1 || '-' || n, 1, 'old' from generate_series(1, $3) n where $2 <> ''",
-        "update boards set head = $3 where id = $1 and $2 <> ''",
-    ):
-        typed = statement.replace("$1", "$1::text").replace("$2", "$2::text").replace("$3", "$3::integer")
-        await execute(server_url, typed, board, author.id, head)
+        f" select $1::text || '-' || n, $1, $3::text, 'Ana', 'published', 1, n, n, 0, false {made}",
+        board,
+        head,
+        author.id,
+    )
+    events = "insert into events (board, seq, at_us, kind, rev, post) select $1::text, n, n, 'posted', 1, $1 || '-' || n"
+    await execute(server_url, f"{events} {made}", board, head)
+    await execute(server_url, f"insert into bodies (post, rev, body) select $1::text || '-' || n, 1, 'old' {made}", board, head)
+    await execute(server_url, "update boards set head = $2::integer where id = $1", board, head)
     reader = await wires(server.ws_url, form)
     await reader.hello()
     answer = await reader.ask("subscribe", board=board, seq=10)
@@ -452,9 +457,7 @@ async def test_a_ping_is_answered_with_the_time(server: ServerProcess, wires: Wi
     assert abs(pong["at"] / 1_000_000 - time.time()) < 5 and pong["re"] == "a-string"
 
 
-async def test_silence_is_told_from_a_dead_server_by_deadlines_and_beats(
-    server: ServerProcess, wires: Wires, form: str
-) -> None:
+async def test_silence_is_told_from_a_dead_server_by_deadlines_and_beats(server: ServerProcess, wires: Wires, form: str) -> None:
     board = server.board()
     silent, unread = await wires(server.ws_url, form), await wires(server.ws_url, form)
     follower = await wires.joined(server.ws_url, form, server.person("ana").token, board)
@@ -467,11 +470,6 @@ async def test_silence_is_told_from_a_dead_server_by_deadlines_and_beats(
         await assert_ends(wire, "hello_late", 4001)
         assert wire_limits.HELLO_WITHIN_MS / 1_000 - 0.1 < time.monotonic() - began < wire_limits.HELLO_WITHIN_MS / 1_000 + 3
     beat = await follower.expect("beat", wire_limits.BEAT_MS / 1_000 + 0.5)
-    while not beat["heads"][board]:
-        seen = len(follower.frames)
-        beat = await follower.wait(
-            lambda frame: frame["type"] == "beat" and follower.frames.index(frame) >= seen, wire_limits.BEAT_MS / 1_000 + 0.5
-        )
     assert beat["heads"] == {board: 1}
 
 
@@ -566,12 +564,9 @@ async def test_too_many_frames_are_limited_and_abuse_is_cut(limited_server: Serv
     await wire.wait(lambda _: sum(frame.get("re", 0) >= 1_000 for frame in wire.frames) == answered)
     await asyncio.sleep(1.1)
     assert (await wire.ask("ping"))["type"] == "pong"
-    with pytest.raises((AssertionError, ConnectionError, OSError, Exception)):  # noqa: B017, PT011 # the peer closes in the middle
+    with contextlib.suppress(ConnectionClosed):
         for number in range(limits.FRAMES_BURST + limits.LIMITED_MAX + 500):
             await wire.send({**ping, "id": number + 5_000})
-            if number % 50 == 0:
-                await asyncio.sleep(0)
-        await wire.expect("never", 0.1)
     await assert_ends(wire, "abuse", 4520)
 
 
@@ -603,7 +598,7 @@ async def test_a_server_that_ends_asks_its_clients_to_come_back_at_different_tim
         number, bye = await client.closed()
         assert number == 4000 and bye is not None and bye["code"] == "restart"
         waits.append(bye["after_ms"])
-    assert len(set(waits)) == 10 and 0 <= min(waits) and max(waits) <= limits.SHUTDOWN_SPREAD_MS
+    assert len(set(waits)) == 10 and min(waits) >= 0 and max(waits) <= limits.SHUTDOWN_SPREAD_MS
     await unwelcomed.closed()
     await asyncio.to_thread(server.start)
     again = await wires.joined(server.ws_url, form, None)
