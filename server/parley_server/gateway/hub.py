@@ -218,12 +218,18 @@ class Hub:
             room.healing = True
             asyncio.get_running_loop().call_later(limits.HOLE_WAIT_S, lambda: self._start(self._heal(room)))
 
-    def suppress(self, board: BoardId, post: PostId) -> Refused | None:
+    def suppress(self, board: BoardId, post: PostId, *, reset: bool = True) -> Refused | None:
         """Hide a post from everything that leaves from now on, and tell its readers ahead of content (P2, P3).
 
         A connection whose unsent bytes may hold the body is reset; it meets the tombstone when it resumes.
+
+        Args:
+            reset: false for an author's own act, which is no reason to cut anybody off, the author first of all.
         """
-        if post not in self._suppressed and len(self._suppressed) >= limits.SUPPRESSED_MAX:
+        if post in self._suppressed:
+            # Two moderators at once: said already, and the event of the first may be out, which nothing may follow.
+            return None
+        if len(self._suppressed) >= limits.SUPPRESSED_MAX:
             return Refused(codes.LIMITED, scope="retractions", retry_after_ms=1_000)
         self._suppressed[post] = None
         self.counts.suppressed += 1
@@ -233,7 +239,7 @@ class Hub:
         seqs = [entry.event.seq for entry in room.hot.blank(post)] if room.hot is not None else []
         messages: list[bytes | None] = [None] * len(FORMATS)
         for reader in list(room.readers()):
-            if _may_hold(room, reader, post, seqs):
+            if reset and _may_hold(room, reader, post, seqs):
                 self.counts.resets += 1
                 reader.cut(codes.STALE)
                 continue

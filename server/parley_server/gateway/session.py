@@ -5,7 +5,7 @@ commit; each decision is made from the directory as of now, never from what was 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final, assert_never
 
@@ -324,17 +324,16 @@ class Session:
         kinds = kinds_of(frame.kinds)
         if kinds is None:
             return self._refuse(frame.id, Refused(codes.BAD_FIELD, "There is no such kind of event.", scope="kinds"))
-        if frame.board in self.reader.groups:
-            return self._refuse(frame.id, Refused(codes.AGAIN, "This connection follows the board already."))
-        if len(self.reader.groups) >= wire_limits.SUBSCRIPTIONS_MAX:
-            return self._refuse(frame.id, Refused(codes.LIMITED, scope="subscriptions"))
         state = await self._start_of(frame.board, frame.epoch, frame.seq)
         if isinstance(state, Refused):
             return self._refuse(frame.id, state)
         if self.reader.lanes.closed:
             return None
-        if frame.board in self.reader.groups:
-            return self._refuse(frame.id, Refused(codes.AGAIN))
+        # After the waiting: requests of one connection run beside each other, and must not pass the limit together.
+        if frame.board not in self.reader.groups and len(self.reader.groups) >= wire_limits.SUBSCRIPTIONS_MAX:
+            return self._refuse(frame.id, Refused(codes.LIMITED, scope="subscriptions", retry_after_ms=1_000))
+        # A board that is followed already is followed anew, from here.
+        desk.hub.leave(self.reader, frame.board)
         self.send(Ok(frame.id, board=state.board, epoch=state.epoch, head=state.head, recovered=state.recovered, gap=state.gap))
         return desk.hub.follow(self.reader, state, kinds, frame.seq)
 
@@ -376,14 +375,20 @@ class Session:
         watching = self._desk.watching
         watch = await watching.open(self.account, frame.scope, frame.after, self.send, lambda: not self.reader.lanes.paused)
         if isinstance(watch, Refused):
-            return self._refuse(frame.id, watch)
+            self._refuse(frame.id, watch)
+            return
         if self.reader.lanes.closed:
-            return None
+            return
         if self._watch_held is not None:
             watching.leave(self._watch_held)
         self._watch_held = watch
         self.send(Ok(frame.id, head=watch.head))
-        return await watching.follow(watch)
+        try:
+            await watching.follow(watch)
+        except Unavailable as error:
+            # The request was answered already; what it began cannot go on, so the client comes back with its cursor.
+            log.warning("watch_failed", account=self.account, cause=str(error))
+            self.close(codes.OVERLOADED, after_ms=1_000)
 
     # Inside.
 
