@@ -1,7 +1,7 @@
 """One node: the real parts, put together as the composition root does, on the surviving world of the fakes."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextvars import Context
 from dataclasses import dataclass
 from random import Random
@@ -55,7 +55,9 @@ class Fate:
 class Watched(Hub):
     """A hub whose suppressions are looked at from both sides."""
 
-    def __init__(self, store: FakeBoardLog, before: Callable[[BoardId, PostId], None], after: Callable[[PostId], None]) -> None:
+    def __init__(
+        self, store: FakeBoardLog, before: Callable[[BoardId, PostId], None], after: Callable[[PostId], None]
+    ) -> None:
         super().__init__(store)
         self._before = before
         self._after = after
@@ -125,7 +127,7 @@ class Node:
         log, people = FakeBoardLog(stored, self._step), FakePeople(stored, self._step)
         alerts, takedowns = FakeAlerts(stored, self._step), FakeTakedowns(stored, self._step)
         stage = Stage()
-        self.hub = Watched(log, witness.suppressing, witness.suppressed)
+        self.hub = Watched(log, self._suppressing, witness.suppressed)
         self.registry = Registry(self.hub, world)
         self.rulebook = Rulebook(FakeRules(stored, self._step), stage, world.now_us, name)
         self.directory = Directory(people)
@@ -191,6 +193,10 @@ class Node:
                 wire.die()
             self._crashed(self.name)
 
+    def _suppressing(self, board: BoardId, post: PostId) -> None:
+        follow = [number for number, seat in self.seats.items() if board in seat.reader.groups and not seat.reader.lanes.closed]
+        self._witness.suppressing(follow, post)
+
     async def _load(self) -> None:
         await self.rulebook.load()
         await self.directory.load()
@@ -219,6 +225,6 @@ class Node:
 class NodeWitness(Witness):
     """What a node shows of itself."""
 
-    def suppressing(self, board: BoardId, post: PostId) -> None: ...
+    def suppressing(self, followers: Sequence[int], post: PostId) -> None: ...
 
     def suppressed(self, post: PostId) -> None: ...

@@ -5,6 +5,7 @@ author or an administrator was told is taken from the answers on their own conne
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -223,12 +224,11 @@ class Promises:
 
     # Around a suppression.
 
-    def suppressing(self, board: BoardId, post: PostId) -> None:
+    def suppressing(self, followers: Sequence[int], post: PostId) -> None:
         """Note who must be told before anything else."""
         self.counts["suppressed"] += 1
-        for number, wire in self.wires.items():
-            if not wire.is_closing() and board in self.seen[number].given:
-                self.seen[number].owed.add(post)
+        for number in followers:
+            self.seen[number].owed.add(post)
 
     def suppressed(self, post: PostId) -> None:
         """See that no connection still holds the text, and that those that could write at once were told."""
