@@ -38,9 +38,7 @@ def test_keys_stand_in_the_order_of_their_utf_16_code_units() -> None:
 def test_strings_and_literals_are_written_as_the_rfc_s_sample_has_them() -> None:
     # RFC 8785 §3.2.2 and §3.2.4, without its fractions.
     given = {"string": '\u20ac$\x0f\nA\'B"\\\\"/', "literals": [None, True, False]}
-    assert canonical(given) == (
-        b'{"literals":[null,true,false],"string":"\xe2\x82\xac$\\u000f\\nA\'B\\"\\\\\\\\\\"/"}'
-    )
+    assert canonical(given) == (b'{"literals":[null,true,false],"string":"\xe2\x82\xac$\\u000f\\nA\'B\\"\\\\\\\\\\"/"}')
 
 
 def test_only_what_json_must_escape_is_escaped() -> None:

@@ -24,7 +24,8 @@ def test_a_checkpoint_is_origin_size_and_root_on_a_line_each() -> None:
 
 
 @pytest.mark.parametrize(
-    ("site", "origin"), [("Parley", "Parley/records"), ("My Club + Friends", "My-Club---Friends/records"), ("茶馆", "茶馆/records")]
+    ("site", "origin"),
+    [("Parley", "Parley/records"), ("My Club + Friends", "My-Club---Friends/records"), ("茶馆", "茶馆/records")],
 )
 def test_a_site_s_name_becomes_a_key_s_name(site: str, origin: str) -> None:
     assert origin_of(site) == origin
