@@ -41,6 +41,9 @@ READ_EVENTS_MAX: Final = 1_000
 PAGE_MAX: Final = 500
 """Rows of one page of anything else. Full: the page ends there; ask again with its last id."""
 
+LEAVES_MAX: Final = 1_000
+"""Leaves of one page of the record log. Full: the page ends there; ask again with its last number."""
+
 PARTITIONS_AHEAD: Final = 2
 """Months that have a partition before they begin. Full: later events go to the default partition."""
 

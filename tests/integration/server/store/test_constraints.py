@@ -49,6 +49,10 @@ async def copy_takedown(raw: Connection, of: str, **changes: str) -> None:
             " from evidence where takedown = $1",
             of,
         )
+        await raw.execute(
+            "insert into log_leaves (n, record, leaf, salt) select n + 1, 'copy', leaf, salt from log_leaves where record = $1",
+            of,
+        )
         await raw.execute(f"insert into takedowns ({COLUMNS}) select {values} from takedowns where id = $1", of)
 
 

@@ -94,7 +94,7 @@ async def test_the_wrong_key_opens_nothing_and_changes_nothing(pg: Store, databa
 
 
 # Each is written by a different step of a retraction; with that step failing, none of them may remain.
-STEPS = ["evidence", "takedowns", "cases", "alerts", "events", "posts", "bodies"]
+STEPS = ["evidence", "takedowns", "log_leaves", "cases", "alerts", "events", "posts", "bodies"]
 
 
 @pytest.mark.parametrize("table", STEPS)
