@@ -82,7 +82,7 @@ async def test_nesting_without_end_is_malformed(server: ServerProcess, wires: Wi
         ({"type": "react", "post": "p", "emoji": "x" * 65}, "bad_field"),
         ({"type": "retract", "post": "p", "policy": "spam", "reason": ""}, "bad_field"),
         ({"type": "decide", "case": "c", "rev": 1, "action": "explode"}, "bad_field"),
-        ({"type": 7}, "bad_field"),
+        ({"type": 7}, "unknown_type"),
         ({"type": "hello", "v": 1}, "again"),
         ({"type": "welcome"}, "unknown_type"),
         ({"type": "ack", "alert": 1}, "unauthenticated"),

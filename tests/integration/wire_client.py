@@ -13,6 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.client import ClientProtocol
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame
+from websockets.protocol import State
 from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
@@ -183,9 +184,11 @@ class StoppedReader:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         self._socket.settimeout(WITHIN_S)
         self._socket.connect((uri.host, uri.port))
+        self.ended = False
         self._protocol.send_request(self._protocol.connect())
         self._flush()
-        self.ended = False
+        while self._protocol.state is State.CONNECTING:
+            self._read()
 
     def send(self, frame: Mapping[str, Any]) -> None:
         """Send a frame."""
