@@ -546,6 +546,8 @@ class Hub:
             async with self._reads:
                 self.counts.store_reads += 1
                 events = await self._store.read(room.board, lag.cursors[room.board], limits.READ_EVENTS)
+            # The store may be ahead of this node: what the live readers do not have yet reaches this one with them, once.
+            events = [event for event in events if event.seq <= room.flushed]
             form = reader.lanes.form
             while events and not reader.lanes.closed and room.board in reader.groups:
                 if reader.lanes.paused:

@@ -1,0 +1,230 @@
+"""One node: the real parts, put together as the composition root does, on the surviving world of the fakes."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from contextvars import Context
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from argon2 import PasswordHasher
+
+from parley_protocol.codes import Code
+from parley_protocol.ids import BoardId, PostId
+from parley_server.clock import World
+from parley_server.domain.answers import Refused
+from parley_server.gateway.door import FrontDoor
+from parley_server.gateway.hub import Hub, Reader
+from parley_server.gateway.lanes import Lanes
+from parley_server.gateway.registry import Registry
+from parley_server.gateway.session import Desk, Session
+from parley_server.gateway.websocket import WebSocket
+from parley_server.inspection.stage import Stage
+from parley_server.moderation.alerts import AlertStream
+from parley_server.pipeline.accounts import Accounts
+from parley_server.pipeline.announce import Announcer
+from parley_server.pipeline.directory import Directory
+from parley_server.pipeline.publish import Publisher
+from parley_server.pipeline.rulebook import Rulebook
+from parley_server.pipeline.takedown import Moderation
+from parley_server.ports import Unavailable
+from tests.fakes import FakeAlerts, FakeBoardLog, FakePeople, FakeRules, FakeTakedowns, FakeWorld
+from tests.simulation.loop import OWNER, VirtualLoop
+from tests.simulation.network import Peer, Wire, Witness
+
+EPOCH_US = 1_700_000_000_000_000
+
+
+@dataclass(slots=True)
+class Fate:
+    """What the seed has in store for the steps of a node.
+
+    Attributes:
+        random: draws.
+        calm: no step fails or is slow.
+        down: chance that a step answers ``Unavailable``.
+        crash_in: steps until the node crashes; ``None``: it does not.
+    """
+
+    random: Random
+    calm: bool = True
+    down: float = 0.0
+    crash_in: int | None = None
+
+
+class Watched(Hub):
+    """A hub whose suppressions are looked at from both sides."""
+
+    def __init__(
+        self, store: FakeBoardLog, before: Callable[[BoardId, PostId], None], after: Callable[[PostId], None]
+    ) -> None:
+        super().__init__(store)
+        self._before = before
+        self._after = after
+
+    def suppress(self, board: BoardId, post: PostId) -> Refused | None:
+        self._before(board, post)
+        no = super().suppress(board, post)
+        self._after(post)
+        return no
+
+
+class Numbered(Reader):
+    """A reader whose place in a set rests on its number, not on its address in memory."""
+
+    __slots__ = ("_number",)
+
+    def __init__(self, number: int, lanes: Lanes, cut: Callable[[Code], None]) -> None:
+        super().__init__(lanes, cut)
+        self._number = number
+
+    def __hash__(self) -> int:
+        return self._number
+
+
+class Seat(Session):
+    """A session, likewise."""
+
+    __slots__ = ("_number",)
+
+    def __init__(self, number: int, desk: Desk, socket: WebSocket, lanes: Lanes) -> None:
+        self._number = number
+        super().__init__(desk, socket, lanes)
+        self.reader = Numbered(number, lanes, self.cut)
+
+    def __hash__(self) -> int:
+        return self._number * 16
+
+    @property
+    def under_way(self) -> int:
+        return len(self._tasks)
+
+
+class Node:
+    """A process that serves, until it crashes or is told to end.
+
+    Attributes:
+        wires: its connections, by number.
+        seats: their sessions, from the end of the handshake on.
+    """
+
+    def __init__(
+        self, name: str, loop: VirtualLoop, stored: FakeWorld, fate: Fate, witness: "NodeWitness", crashed: Callable[[str], None]
+    ) -> None:
+        self.name = name
+        self.dead = False
+        self.wires: dict[int, Wire] = {}
+        self.seats: dict[int, Seat] = {}
+        self.tasks: list[asyncio.Task[None]] = []
+        self.inside = Context()
+        self.inside.run(OWNER.set, name)
+        self._loop = loop
+        self._fate = fate
+        self._witness = witness
+        self._crashed = crashed
+        random = Random(f"{name}/{fate.random.random()}")
+        world = World(lambda: EPOCH_US + round(loop.time() * 1_000_000), random.randbytes)
+        log, people = FakeBoardLog(stored, self._step), FakePeople(stored, self._step)
+        alerts, takedowns = FakeAlerts(stored, self._step), FakeTakedowns(stored, self._step)
+        stage = Stage()
+        self.hub = Watched(log, self._suppressing, witness.suppressed)
+        self.registry = Registry(self.hub, world)
+        self.rulebook = Rulebook(FakeRules(stored, self._step), stage, world.now_us, name)
+        self.directory = Directory(people)
+        self.directory.on_person.append(self.registry.recheck)
+        self.directory.on_board.append(lambda _: self.registry.recheck_all())
+        self.stream = AlertStream(alerts)
+        announcer = Announcer(self.hub, self.registry, self.stream, loop.time)
+        self.moderation = Moderation(log, takedowns, alerts, self.rulebook, self.directory, self.hub, announcer, world)
+        publisher = Publisher(
+            log=log,
+            takedowns=takedowns,
+            inspection=stage,
+            rulebook=self.rulebook,
+            directory=self.directory,
+            hub=self.hub,
+            announcer=announcer,
+            world=world,
+            rates=None,
+            verified_only=False,
+        )
+        hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+        self.accounts = Accounts(people, self.directory, self.registry, world, hasher)
+        self.desk = Desk(
+            self.hub,
+            self.registry,
+            self.directory,
+            self.accounts,
+            publisher,
+            self.moderation,
+            alerts,
+            self.stream,
+            world,
+            limited=False,
+        )
+
+    async def start(self) -> None:
+        """Load what is stored, and begin what runs for ever."""
+        await self.spawn(self._load())
+        for work in (self.registry.run(), self.stream.run()):
+            self.tasks.append(self.spawn(work))
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run ``work`` as this node's; a crash ends it."""
+        context = self.inside.copy()
+        return self._loop.create_task(work, context=context)
+
+    def open(self, number: int, random: Random, peer: Peer) -> Wire:
+        """Take a connection at the front door."""
+
+        def begin(socket: WebSocket, lanes: Lanes) -> Seat:
+            seat = self.seats[number] = Seat(number, self.desk, socket, lanes)
+            return seat
+
+        door = FrontDoor(self.registry, lambda: WebSocket(self.registry, begin), asyncio.Protocol)
+        wire = self.wires[number] = Wire(number, random, door, self.inside, peer, self._witness)
+        return wire
+
+    def crash(self) -> None:
+        """End as a killed process does: no word to anybody, nothing more to the world."""
+        if not self.dead:
+            self.dead = True
+            for wire in self.wires.values():
+                wire.die()
+            self._crashed(self.name)
+
+    def _suppressing(self, board: BoardId, post: PostId) -> None:
+        follow = [number for number, seat in self.seats.items() if board in seat.reader.groups and not seat.reader.lanes.closed]
+        self._witness.suppressing(follow, post)
+
+    async def _load(self) -> None:
+        await self.rulebook.load()
+        await self.directory.load()
+        await self.stream.load()
+
+    async def _step(self, label: str) -> None:
+        """Between any two steps: others run, the store does not answer, or the node crashes."""
+        fate = self._fate
+        if not fate.calm:
+            for _ in range(fate.random.choice((0, 0, 1, 2, 3))):
+                await asyncio.sleep(0)
+            if fate.random.random() < 0.4:
+                await asyncio.sleep(fate.random.random() ** 3 * 0.2)
+            if fate.crash_in is not None and not self.dead:
+                fate.crash_in -= 1
+                if fate.crash_in <= 0:
+                    fate.crash_in = None
+                    self.crash()
+            if not self.dead and fate.random.random() < fate.down:
+                raise Unavailable(f"{label}: simulated")
+        if self.dead:
+            # A dead process does nothing more; its tasks are ended from outside.
+            await self._loop.create_future()
+
+
+class NodeWitness(Witness):
+    """What a node shows of itself."""
+
+    def suppressing(self, followers: Sequence[int], post: PostId) -> None: ...
+
+    def suppressed(self, post: PostId) -> None: ...
