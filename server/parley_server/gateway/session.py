@@ -196,7 +196,7 @@ class Session:
     # Hello.
 
     def _before_welcome(self, frame: ClientFrame, backlog: list[ClientFrame]) -> None:
-        if isinstance(frame, frames.Hello) and self.reader.lanes.form >= 0 and not backlog:
+        if isinstance(frame, frames.Hello) and not backlog:
             backlog.append(frame)
             self._run(self._welcome(frame))
         elif not backlog:

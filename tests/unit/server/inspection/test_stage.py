@@ -251,7 +251,9 @@ def test_each_inspection_is_observed_once_with_what_failed() -> None:
 
     async def main() -> None:
         check = Remote([made], hangs)
-        await Stage(RuleSet(1, remote=(check,)), budget_ms=BUDGET_MS, observe=seen.append).inspect(item("x"))
+        clock = asyncio.get_running_loop().time
+        stage = Stage(RuleSet(1, remote=(check,)), budget_ms=BUDGET_MS, observe=seen.append, stopwatch=clock)
+        await stage.inspect(item("x"))
         check.let_go.set()
 
     run(main())
