@@ -102,8 +102,6 @@ class Reader:
         turn = self.turn()
         self.said = self.said + size if turn == self.said_turn else size
         self.said_turn = turn
-        if self.lanes.tail is not None:
-            self.lanes.tail.wrote(None, size)
 
     def said_last(self) -> int:
         """Return how many bytes at least stand behind the last event that it was given."""
@@ -621,6 +619,10 @@ def _may_hold(room: Room, reader: Reader, post: PostId, seqs: list[int]) -> bool
     if unsent == 0:
         lanes.tail = None
         return False
+    # Suppressions, beats and the like come last: a reader of a quiet board is not reset because a beat is on its way.
+    unsent -= reader.said_last()
+    if unsent <= 0:
+        return False
     if lanes.tail is not None:
         followed = lanes.tail.followed_by(post)
         if followed is not None and followed < unsent:
@@ -630,8 +632,7 @@ def _may_hold(room: Room, reader: Reader, post: PostId, seqs: list[int]) -> bool
     if room.hot is None or not written:
         return False
     kinds = reader.groups[room.board].kinds
-    # Suppressions, beats and the like: without them a reader of a quiet board would be reset for a beat that is on its way.
-    followed = reader.said_last()
+    followed = 0
     for entry in room.hot.after(written[-1]):
         if entry.event.seq > given or followed >= unsent:
             break
