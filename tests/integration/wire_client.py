@@ -13,6 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.client import ClientProtocol
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame
+from websockets.protocol import State
 from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
@@ -23,7 +24,8 @@ WITHIN_S: Final = 10.0
 
 def encode(frame: Mapping[str, Any], form: str) -> bytes:
     """Write a frame in a format."""
-    return msgpack.packb(frame) if form == "msgpack" else json.dumps(frame, ensure_ascii=False).encode()  # type: ignore[no-any-return] # stubs
+    data: bytes = msgpack.packb(frame) if form == "msgpack" else json.dumps(frame, ensure_ascii=False).encode()
+    return data
 
 
 def decode(data: bytes, form: str) -> Map:
@@ -98,6 +100,10 @@ class Wire:
         return await self.wait(
             lambda frame: frame["type"] == type and all(frame.get(name) == value for name, value in fields.items()), within_s
         )
+
+    async def reach(self, board: str, seq: int) -> Map:
+        """Return the event at a place of a board's log."""
+        return await self.wait(lambda frame: frame.get("board") == board and frame.get("seq") == seq and "re" not in frame)
 
     async def closed(self, within_s: float = WITHIN_S) -> tuple[int | None, Map | None]:
         """Wait for the close; return its number and the bye before it."""
@@ -183,9 +189,11 @@ class StoppedReader:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         self._socket.settimeout(WITHIN_S)
         self._socket.connect((uri.host, uri.port))
+        self.ended = False
         self._protocol.send_request(self._protocol.connect())
         self._flush()
-        self.ended = False
+        while self._protocol.state is State.CONNECTING:
+            self._read()
 
     def send(self, frame: Mapping[str, Any]) -> None:
         """Send a frame."""

@@ -62,9 +62,9 @@ class Watched(Hub):
         self._before = before
         self._after = after
 
-    def suppress(self, board: BoardId, post: PostId) -> Refused | None:
+    def suppress(self, board: BoardId, post: PostId, *, reset: bool = True) -> Refused | None:
         self._before(board, post)
-        no = super().suppress(board, post)
+        no = super().suppress(board, post, reset=reset)
         self._after(post)
         return no
 

@@ -30,12 +30,13 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True, eq=False)
 class Group:
-    """Readers of one board that get the same bytes. ``live``: those that keep up; ``size``: all of them."""
+    """Readers of one board that get the same bytes. ``live``: those that keep up; ``size``: all of them; ``turn``: of its last write."""
 
     form: int
     kinds: Kinds
     live: "set[Reader]" = field(default_factory=set)
     size: int = 0
+    turn: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -77,15 +78,34 @@ class Room:
 
 
 class Reader:
-    """A connection as the hub sees it: its lanes, and the group that it reads each board in."""
+    """A connection as the hub sees it: its lanes, and the group that it reads each board in.
 
-    __slots__ = ("catching_up", "cut", "groups", "lanes")
+    ``said``: bytes that are no events, written behind everything that its groups were given up to the turn ``said_turn``.
+    """
+
+    __slots__ = ("catching_up", "cut", "groups", "lanes", "said", "said_turn")
 
     def __init__(self, lanes: Lanes, cut: Callable[[codes.Code], None]) -> None:
         self.lanes = lanes
         self.cut = cut
         self.groups: dict[BoardId, Group] = {}
         self.catching_up: asyncio.Task[None] | None = None
+        self.said = 0
+        self.said_turn = 0
+
+    def turn(self) -> int:
+        """Return the turn of the last write to any of its groups."""
+        return max((group.turn for group in self.groups.values()), default=0)
+
+    def says(self, size: int) -> None:
+        """Note that bytes which are no event were written."""
+        turn = self.turn()
+        self.said = self.said + size if turn == self.said_turn else size
+        self.said_turn = turn
+
+    def said_last(self) -> int:
+        """Return how many bytes at least stand behind the last event that it was given."""
+        return self.said if self.turn() == self.said_turn else 0
 
 
 @dataclass(slots=True)
@@ -112,6 +132,7 @@ class Hub:
         self._suppressed: dict[PostId, float | None] = {}
         self._reads = asyncio.Semaphore(limits.CATCH_UPS_MAX)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._turn = 0
         self.paused: set[Reader] = set()
         self.counts: Final = Counts()
 
@@ -475,6 +496,8 @@ class Hub:
                 if not parts:
                     continue
                 data = b"".join(parts)
+                self._turn += 1
+                group.turn = self._turn
                 # A copy: a write may pause its reader, which leaves the group.
                 readers = tuple(group.live)
                 for reader in readers:
@@ -510,6 +533,7 @@ class Hub:
         if parts:
             self.counts.writes += 1
             self.counts.deliveries += len(parts)
+            reader.said = 0
             lanes.sink.write(b"".join(parts))
 
     async def _catch_up(self, reader: Reader, room: Room) -> None:
@@ -542,6 +566,8 @@ class Hub:
 
     def _control(self, reader: Reader, data: bytes) -> None:
         """Send on the control lane; a lane that is full ends the connection."""
+        if not reader.lanes.paused:
+            reader.says(len(data))
         if not reader.lanes.control(data):
             self.counts.slow_cuts += 1
             reader.cut(codes.SLOW)
@@ -553,6 +579,7 @@ class Hub:
                 data = message(frame, group.form)
                 for reader in tuple(group.live):
                     if reader is not but:
+                        reader.says(len(data))
                         reader.lanes.sink.write(data)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -591,6 +618,10 @@ def _may_hold(room: Room, reader: Reader, post: PostId, seqs: list[int]) -> bool
     unsent = lanes.sink.unsent()
     if unsent == 0:
         lanes.tail = None
+        return False
+    # Suppressions, beats and the like come last: a reader of a quiet board is not reset because a beat is on its way.
+    unsent -= reader.said_last()
+    if unsent <= 0:
         return False
     if lanes.tail is not None:
         followed = lanes.tail.followed_by(post)
