@@ -69,6 +69,7 @@ class Promises:
         self.broken: list[tuple[str, str]] = []
         self.texts: dict[int, Text] = {}
         self.deleted: set[PostId] = set()
+        self.hidden: dict[PostId, int] = {}
         self.barred: set[tuple[AccountId, BoardId]] = set()
         self.demoted: set[tuple[AccountId, BoardId]] = set()
         self.suspended: set[AccountId] = set()
@@ -138,7 +139,8 @@ class Promises:
         if isinstance(frame, _EVENTS):
             self._event(seen, frame)
         board = getattr(frame, "board", None)
-        if isinstance(board, str) and client.account is not None and not isinstance(frame, frames.Ok):
+        # A suppression that waited since before the ban only hides.
+        if isinstance(board, str) and client.account is not None and not isinstance(frame, frames.Ok | frames.Suppress):
             if (client.account, board) in self.barred:
                 self.breaks("P14", f"{frame.type} of {board} was handed to {client.name}, who is banned there")
         if client.account in self.suspended and not isinstance(frame, frames.Bye):
@@ -227,6 +229,7 @@ class Promises:
     def suppressing(self, followers: Sequence[int], post: PostId) -> None:
         """Note who must be told before anything else."""
         self.counts["suppressed"] += 1
+        self.hidden[post] = self._retractions(post)
         for number in followers:
             self.seen[number].owed.add(post)
 
@@ -261,8 +264,9 @@ class Promises:
                 if replica is None or replica.seq != len(self.stored.logs[board]):
                     has = None if replica is None else replica.seq
                     self.breaks("P5", f"{client.name} is at {has} of {board}, which is at {len(self.stored.logs[board])}")
-                elif replica.posts() != pictures[board].posts():
-                    theirs, ours = {*replica.posts()}, {*pictures[board].posts()}
+                elif (theirs := {*replica.posts()}) != (ours := {*pictures[board].posts()}):
+                    if theirs <= ours and all(self._unfinished(view.post) for view in ours - theirs):
+                        continue
                     self.breaks("P5", f"{client.name} sees {theirs - ours} on {board} instead of {ours - theirs}")
             if client.watches and {*client.alerts} != {alert.n for alert in self.stored.alerts}:
                 missing = {alert.n for alert in self.stored.alerts} - {*client.alerts}
@@ -271,6 +275,13 @@ class Promises:
                 self.breaks("answers", f"{client.name} waits for answers to {list(client.asked.values())}")
             self.broken += client.faults
         self._recorded()
+
+    def _unfinished(self, post: PostId) -> bool:
+        """Say whether a post was hidden last by an act that came to nothing: the wire has no word that shows it again."""
+        return post in self.hidden and self.hidden[post] == self._retractions(post)
+
+    def _retractions(self, post: PostId) -> int:
+        return sum(row["post"] == post and row["kind"] == "retract" for row in self.stored.records)
 
     def _picture(self, board: BoardId) -> Replica:
         """Make the picture of a board from what is stored."""

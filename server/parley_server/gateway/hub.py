@@ -15,7 +15,7 @@ from typing import Any, Final
 import structlog
 
 from parley_protocol import codes
-from parley_protocol.frames import BoardState, Edited, Event, Gap, Gone, Posted, Presence, Restored, Suppress, Typing
+from parley_protocol.frames import BoardState, Deleted, Edited, Event, Gap, Gone, Posted, Presence, Restored, Retracted, Suppress, Typing
 from parley_protocol.ids import AccountId, BoardId, PostId
 from parley_protocol.limits import RESUME_EVENTS_MAX
 from parley_server import limits
@@ -89,6 +89,25 @@ class Reader:
 
 
 @dataclass(slots=True)
+class Hidden:
+    """Why a post is hidden on this node.
+
+    Attributes:
+        claims: retractions and deletions that hide it and whose outcome is not known; while there is one, nothing of it leaves.
+        seq: the greatest committed event that stopped it; only what comes after it may leave.
+        until: from when on it may be forgotten; ``None`` while nothing is committed.
+    """
+
+    claims: int = 0
+    seq: float = float("inf")
+    until: float | None = None
+
+    def covers(self, event: Event) -> bool:
+        """Say whether ``event`` may not show its body."""
+        return self.claims > 0 or event.seq < self.seq
+
+
+@dataclass(slots=True)
 class Counts:
     """What the hub did since it started; read by metrics."""
 
@@ -108,8 +127,8 @@ class Hub:
     def __init__(self, store: BoardLog) -> None:
         self._store = store
         self._rooms: dict[BoardId, Room] = {}
-        # Posts that are hidden or were retracted a moment ago, with the time from which they may be forgotten.
-        self._suppressed: dict[PostId, float | None] = {}
+        # Posts that are hidden or were retracted a moment ago.
+        self._suppressed: dict[PostId, Hidden] = {}
         self._reads = asyncio.Semaphore(limits.CATCH_UPS_MAX)
         self._tasks: set[asyncio.Task[None]] = set()
         self.paused: set[Reader] = set()
@@ -198,6 +217,9 @@ class Hub:
 
     def publish(self, event: Event) -> None:
         """Take a committed event. Earlier, later and repeated ones are put in order by seq."""
+        if isinstance(event, Restored) and (hidden := self._suppressed.get(event.post)) and not hidden.covers(event):
+            # What was read before it and is still on its way may show the post as well: it is public again.
+            del self._suppressed[event.post]
         room = self._rooms.get(event.board)
         if room is None:
             return
@@ -223,9 +245,12 @@ class Hub:
 
         A connection whose unsent bytes may hold the body is reset; it meets the tombstone when it resumes.
         """
-        if post not in self._suppressed and len(self._suppressed) >= limits.SUPPRESSED_MAX:
-            return Refused(codes.LIMITED, scope="retractions", retry_after_ms=1_000)
-        self._suppressed[post] = None
+        hidden = self._suppressed.get(post)
+        if hidden is None:
+            if len(self._suppressed) >= limits.SUPPRESSED_MAX:
+                return Refused(codes.LIMITED, scope="retractions", retry_after_ms=1_000)
+            hidden = self._suppressed[post] = Hidden()
+        hidden.claims += 1
         self.counts.suppressed += 1
         room = self._rooms.get(board)
         if room is None:
@@ -244,14 +269,25 @@ class Hub:
             self._control(reader, data)
         return None
 
-    def settle(self, post: PostId, now: float) -> None:
-        """Note that a retraction is committed: it stays hidden here until no query can carry the body any more."""
-        if post in self._suppressed:
-            self._suppressed[post] = now + limits.SUPPRESSED_LINGER_S
+    def settle(self, post: PostId, now: float, seq: int | None = None) -> None:
+        """End one ``suppress`` whose act is committed: the post stays hidden here until no query can carry the body any more.
+
+        Args:
+            seq: of the event that stopped it, if this is known; a restoration after it shows the post again at once.
+        """
+        hidden = self._suppressed.get(post)
+        if hidden is not None:
+            hidden.claims = max(0, hidden.claims - 1)
+            hidden.until = now + limits.SUPPRESSED_LINGER_S
+            self._stopped_at(hidden, seq)
 
     def lift(self, post: PostId) -> None:
-        """Let a post be shown again: it was restored, or its retraction was refused and nothing was changed."""
-        self._suppressed.pop(post, None)
+        """End one ``suppress`` that led to nothing: the post may be shown again, unless another act hides it as well."""
+        hidden = self._suppressed.get(post)
+        if hidden is not None:
+            hidden.claims = max(0, hidden.claims - 1)
+            if hidden.claims == 0 and hidden.until is None:
+                del self._suppressed[post]
 
     def hides(self, post: PostId) -> bool:
         """Say whether nothing that leaves this node may show ``post``: every path that read from the store asks this last."""
@@ -259,7 +295,7 @@ class Hub:
 
     def rendered(self, event: Event) -> Event:
         """Return an event as it may leave now."""
-        if isinstance(event, Posted | Edited | Restored) and event.post in self._suppressed:
+        if isinstance(event, Posted | Edited | Restored) and self._covers(event):
             return Gone(event.board, event.seq, event.post)
         return event
 
@@ -297,9 +333,9 @@ class Hub:
             if lag is not None and now - lag.since > limits.STALL_S_MAX:
                 self.counts.slow_cuts += 1
                 reader.cut(codes.SLOW)
-        settled = [post for post, until in self._suppressed.items() if until is not None and until < now]
-        for post in settled:
-            del self._suppressed[post]
+        for post, hidden in list(self._suppressed.items()):
+            if hidden.claims == 0 and hidden.until is not None and hidden.until < now:
+                del self._suppressed[post]
 
     # Transports pause and resume.
 
@@ -439,7 +475,9 @@ class Hub:
 
     def _accept(self, room: Room, hot: HotLog, event: Event) -> None:
         """Put the next event into the ring, and see that it is written soon."""
-        entry = hot.append(event, stopped=event.post in self._suppressed and isinstance(event, Posted | Edited | Restored))
+        if isinstance(event, Retracted | Deleted) and (hidden := self._suppressed.get(event.post)) is not None:
+            self._stopped_at(hidden, event.seq)
+        entry = hot.append(event, stopped=self._covers(event))
         room.fresh.append(entry)
         if not room.flushing:
             room.flushing = True
@@ -449,6 +487,16 @@ class Hub:
                 loop.call_soon(self._flush, room)
             else:
                 loop.call_later(wait, self._flush, room)
+
+    def _covers(self, event: Event) -> bool:
+        """Say whether the body of an event's post may not leave."""
+        hidden = self._suppressed.get(event.post) if event.post is not None else None
+        return hidden is not None and hidden.covers(event)
+
+    def _stopped_at(self, hidden: Hidden, seq: int | None) -> None:
+        """Note where a hidden post was stopped; of several places the last one counts."""
+        if seq is not None:
+            hidden.seq = seq if hidden.seq == float("inf") else max(hidden.seq, seq)
 
     def _flush(self, room: Room) -> None:
         """Write the fresh events to every live reader: one segment per group, one write per connection.

@@ -147,7 +147,7 @@ class Publisher:
             return done
         self.hub.suppress(info.board, frame.post)
         self.hub.publish(done)
-        self.announcer.settled(frame.post)
+        self.announcer.settled(frame.post, done.seq)
         return Ok(frame.id, post=frame.post, seq=done.seq)
 
     async def react(self, person: Person, frame: frames.React) -> Ok | Refused:

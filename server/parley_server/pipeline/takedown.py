@@ -203,6 +203,9 @@ class Moderation:
             task = asyncio.get_running_loop().create_task(self._record(board, post, restriction))
             self.unrecorded[post] = task
             task.add_done_callback(lambda _: self.unrecorded.pop(post, None))
+        else:
+            # The one that is tried already keeps it hidden.
+            self.hub.lift(post)
 
     async def _record(self, board: BoardId, post: PostId, restriction: Restriction) -> None:
         tries = 0
@@ -230,7 +233,7 @@ class Moderation:
                 self.hub.lift(post)
             return filed
         self.announcer.filed(filed)
-        self.announcer.settled(post)
+        self.announcer.settled(post, filed.event.seq if filed.event is not None else None)
         return filed
 
     def _announced(self, done: Filed | Refused) -> Filed | Refused:
