@@ -224,14 +224,15 @@ class Hub:
         if room is None:
             return
         hot = room.hot
-        if hot is None or event.seq > hot.head + 1:
-            self._set_aside(room, event)
+        if hot is None or event.seq > hot.head + 1 or self._too_early(event):
+            if hot is None or event.seq > hot.head:
+                self._set_aside(room, event)
             return
         if event.seq <= hot.head:
             return
         self._accept(room, hot, event)
-        while room.pending and (following := room.pending.pop(hot.head + 1, None)) is not None:
-            self._accept(room, hot, following)
+        while room.pending and (following := room.pending.get(hot.head + 1)) is not None and not self._too_early(following):
+            self._accept(room, hot, room.pending.pop(following.seq))
 
     def refresh(self, board: BoardId) -> None:
         """Ask the store what a board has beyond its ring: something may have been committed that nobody could tell us of."""
@@ -462,13 +463,14 @@ class Hub:
                 except Unavailable:
                     await asyncio.sleep(limits.HEAL_AGAIN_S)
                     continue
-                self.counts.healed += len(events)
+                before = hot.head
                 for event in events:
                     self.publish(event)
+                self.counts.healed += hot.head - before
                 room.pending = {seq: event for seq, event in room.pending.items() if seq > hot.head}
                 if not room.pending:
                     return
-                if not events:
+                if hot.head == before:
                     await asyncio.sleep(limits.HEAL_AGAIN_S)
         finally:
             room.healing = False
@@ -487,6 +489,11 @@ class Hub:
                 loop.call_soon(self._flush, room)
             else:
                 loop.call_later(wait, self._flush, room)
+
+    def _too_early(self, event: Event) -> bool:
+        """Say whether a restoration waits: an act that hides its post is under way, and whether it came before or after is not known."""
+        hidden = self._suppressed.get(event.post) if isinstance(event, Restored) else None
+        return hidden is not None and hidden.claims > 0
 
     def _covers(self, event: Event) -> bool:
         """Say whether the body of an event's post may not leave."""

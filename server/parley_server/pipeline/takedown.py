@@ -232,8 +232,9 @@ class Moderation:
             else:
                 self.hub.lift(post)
             return filed
-        self.announcer.filed(filed)
+        # Before its event is published: that one may be followed at once by a restoration which waits for it.
         self.announcer.settled(post, filed.event.seq if filed.event is not None else None)
+        self.announcer.filed(filed)
         return filed
 
     def _announced(self, done: Filed | Refused) -> Filed | Refused:
