@@ -9,6 +9,7 @@ The hub takes only events that the store returned, so it cannot send what is not
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -47,6 +48,7 @@ class Room:
         fresh: entries that are in the ring and not yet written to the groups.
         flushed: seq up to which the live readers were given everything.
         pending: committed events whose predecessor is not here yet, by seq.
+        unsure: something may be committed that nobody could tell this node of.
         stalled: readers that are behind on this board; their cursors are in their ``Lag``.
     """
 
@@ -61,6 +63,7 @@ class Room:
     flush_at: float = 0.0
     flushing: bool = False
     healing: bool = False
+    unsure: bool = False
     idle_since: float | None = None
     counted: int = -1
     typing: dict[AccountId, float] = field(default_factory=dict)
@@ -234,12 +237,22 @@ class Hub:
         while room.pending and (following := room.pending.get(hot.head + 1)) is not None and not self._too_early(following):
             self._accept(room, hot, room.pending.pop(following.seq))
 
+    @contextmanager
+    def unsure(self, board: BoardId) -> Iterator[None]:
+        """Do inside what appends to the board's log: if the answer is lost, its readers get what was committed nevertheless."""
+        try:
+            yield
+        except Unavailable:
+            self.refresh(board)
+            raise
+
     def refresh(self, board: BoardId) -> None:
         """Ask the store what a board has beyond its ring: something may have been committed that nobody could tell us of."""
         room = self._rooms.get(board)
-        if room is not None and room.hot is not None and not room.healing:
-            room.healing = True
-            asyncio.get_running_loop().call_later(limits.HOLE_WAIT_S, lambda: self._start(self._heal(room)))
+        if room is None or room.hot is None:
+            return
+        room.unsure = True
+        self._heal_soon(room)
 
     def suppress(self, board: BoardId, post: PostId) -> Refused | None:
         """Hide a post from everything that leaves from now on, and tell its readers ahead of content (P2, P3).
@@ -448,19 +461,24 @@ class Hub:
         if len(room.pending) >= limits.PENDING_EVENTS_MAX:
             room.pending.clear()
         room.pending[event.seq] = event
+        self._heal_soon(room)
+
+    def _heal_soon(self, room: Room) -> None:
         if room.hot is not None and not room.healing:
             room.healing = True
             asyncio.get_running_loop().call_later(limits.HOLE_WAIT_S, lambda: self._start(self._heal(room)))
 
     async def _heal(self, room: Room) -> None:
-        """Read what follows the ring from the store, until no event waits for a predecessor."""
+        """Read what follows the ring from the store, until no event waits for a predecessor and nothing can be missing."""
         hot = room.hot
         assert hot is not None, room.board
         try:
             while True:
+                room.unsure = False
                 try:
                     events = await self._store.read(room.board, hot.head, limits.READ_EVENTS)
                 except Unavailable:
+                    room.unsure = True
                     await asyncio.sleep(limits.HEAL_AGAIN_S)
                     continue
                 before = hot.head
@@ -468,7 +486,7 @@ class Hub:
                     self.publish(event)
                 self.counts.healed += hot.head - before
                 room.pending = {seq: event for seq, event in room.pending.items() if seq > hot.head}
-                if not room.pending:
+                if not room.pending and not room.unsure and len(events) < limits.READ_EVENTS:
                     return
                 if hot.head == before:
                     await asyncio.sleep(limits.HEAL_AGAIN_S)

@@ -96,7 +96,9 @@ class Moderation:
             return info
         if not reason.strip():
             return Refused(codes.REASON_REQUIRED)
-        return self._announced(await self.takedowns.restore(post, self._reversal(person, Kind.RESTORE, reason, at)))
+        with self.hub.unsure(info.board):
+            done = await self.takedowns.restore(post, self._reversal(person, Kind.RESTORE, reason, at))
+        return self._announced(done)
 
     async def release(self, person: Person, post: PostId, reason: str | None, at: CaseAt | None = None) -> Filed | Refused:
         """Publish a withheld post or edit."""
@@ -104,7 +106,9 @@ class Moderation:
         if isinstance(info, Refused):
             return info
         words = reason or "A moderator reviewed the text and found no breach."
-        return self._announced(await self.takedowns.release(post, self._reversal(person, Kind.RELEASE, words, at)))
+        with self.hub.unsure(info.board):
+            done = await self.takedowns.release(post, self._reversal(person, Kind.RELEASE, words, at))
+        return self._announced(done)
 
     async def refuse(self, person: Person, post: PostId, policy: str, reason: str, at: CaseAt | None = None) -> Filed | Refused:
         """End a withheld post or edit unpublished."""
