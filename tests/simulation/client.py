@@ -193,8 +193,5 @@ class Client:
         asked = self.asked.pop(frame.re, None) if frame.re is not None else None
         if isinstance(asked, Post) and frame.code == codes.UNAVAILABLE.name:
             self.unanswered.append(asked)
-        if isinstance(asked, Watch):
-            # The stream did not come up: come back with the cursor.
-            self.hang_up()
         if frame.re is None and frame.scope is not None and frame.code == codes.REVOKED.name:
             self.following.discard(BoardId(frame.scope))

@@ -400,7 +400,12 @@ class Session:
 
         watcher = self._watcher = Watcher(boards, self.send, lambda: not self.reader.lanes.paused)
         self.send(Ok(frame.id, head=head))
-        return await desk.stream.watch(watcher, frame.after)
+        try:
+            return await desk.stream.watch(watcher, frame.after)
+        except Unavailable as error:
+            # It was told that it watches, and would wait for ever: it comes back with its cursor.
+            log.warning("watch_failed", account=self.account, cause=str(error))
+            return self.close(codes.OVERLOADED, after_ms=1_000)
 
     async def _acknowledge(self, person: Person, frame: frames.Ack) -> Refused | None:
         if person.account is None:
