@@ -10,11 +10,16 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import IntFlag
+from typing import Final
 
 from parley_protocol.frames import Deleted, Edited, Event, Gone, Posted, Reacted, Restored, Retracted
 from parley_protocol.ids import BoardId, PostId
 from parley_server.gateway.wire import FORMATS, message
 from parley_server.limits import RING_BYTES_MAX, RING_EVENTS_MAX
+
+
+_NOT_YET: Final = 2**31
+"""Size of a message that was never made."""
 
 
 class Kinds(IntFlag):
@@ -70,20 +75,27 @@ class Slot:
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """One event in the ring, without its body. ``messages``: encoded once for each format that was asked for;
-    ``weight``: what it counts towards ``RING_BYTES_MAX``."""
+    """One event in the ring, without its body.
+
+    Attributes:
+        messages: encoded once for each format that was asked for.
+        least: for each format, the size of its shortest message so far: at least so many bytes went to whoever was given it.
+        weight: what it counts towards ``RING_BYTES_MAX``.
+    """
 
     event: Event
     kind: Kinds
     slot: Slot | None
     messages: list[bytes | None]
     weight: int
+    least: list[int] = field(default_factory=lambda: [_NOT_YET] * len(FORMATS))
 
     def encoded(self, form: int) -> bytes:
         """Return the event as one WebSocket message, as of now."""
         held = self.messages[form]
         if held is None:
             held = self.messages[form] = message(self.now(), form)
+            self.least[form] = min(self.least[form], len(held))
         return held
 
     def now(self) -> Event:

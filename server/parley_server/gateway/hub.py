@@ -673,5 +673,7 @@ def _may_hold(room: Room, reader: Reader, post: PostId, seqs: list[int]) -> bool
         if entry.event.seq > given or followed >= unsent:
             break
         if entry.kind & kinds:
-            followed += len(entry.encoded(lanes.form))
+            # Not what it would be now: an edit since may have made it longer than what was written.
+            entry.encoded(lanes.form)
+            followed += entry.least[lanes.form]
     return followed < unsent
