@@ -391,6 +391,9 @@ class Session:
             no = Refused(codes.BAD_CURSOR)
         if no is not None:
             return self._refuse(frame.id, no)
+        if self.reader.lanes.closed:
+            # Gone meanwhile: nobody would ever take the watcher away.
+            return None
         if self._watcher is not None:
             desk.stream.leave(self._watcher)
 
