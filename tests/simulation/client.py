@@ -193,5 +193,8 @@ class Client:
         asked = self.asked.pop(frame.re, None) if frame.re is not None else None
         if isinstance(asked, Post) and frame.code == codes.UNAVAILABLE.name:
             self.unanswered.append(asked)
+        if isinstance(asked, Watch):
+            # The only way to ask again at the same place is to come back.
+            self.hang_up()
         if frame.re is None and frame.scope is not None and frame.code == codes.REVOKED.name:
             self.following.discard(BoardId(frame.scope))

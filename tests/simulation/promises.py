@@ -14,6 +14,7 @@ from parley_protocol.frames import Event
 from parley_protocol.ids import AccountId, BoardId, PostId
 from parley_protocol.limits import SUBSCRIPTIONS_MAX
 from parley_protocol.replica import Replica
+from parley_server.domain.people import AccountState, BoardRole
 from parley_server.domain.posts import PostState
 from parley_server.limits import CONTROL_BYTES_MAX
 from tests.fake_world import FakePost, FakeWorld
@@ -70,8 +71,8 @@ class Promises:
         self.texts: dict[int, Text] = {}
         self.deleted: set[PostId] = set()
         self.hidden: dict[PostId, int] = {}
-        self.barred: set[tuple[AccountId, BoardId]] = set()
-        self.demoted: set[tuple[AccountId, BoardId]] = set()
+        self.barred: set[tuple[AccountId, str]] = set()
+        self.demoted: set[tuple[AccountId, str]] = set()
         self.suspended: set[AccountId] = set()
         self.acknowledged: dict[PostId, int] = {}
         self.seen: dict[int, Seen] = {}
@@ -141,10 +142,11 @@ class Promises:
         board = getattr(frame, "board", None)
         # A suppression that waited since before the ban only hides.
         if isinstance(board, str) and client.account is not None and not isinstance(frame, frames.Ok | frames.Suppress):
-            if (client.account, board) in self.barred:
+            if (client.account, board) in self.barred and self._role(client.account, board) == "banned":
                 self.breaks("P14", f"{frame.type} of {board} was handed to {client.name}, who is banned there")
         if client.account in self.suspended and not isinstance(frame, frames.Bye):
-            self.breaks("P14", f"{frame.type} was handed to {client.name}, who is suspended")
+            if self.stored.people[client.account].state is AccountState.SUSPENDED:
+                self.breaks("P14", f"{frame.type} was handed to {client.name}, who is suspended")
         match frame:
             case frames.Suppress():
                 seen.owed.discard(frame.post)
@@ -160,12 +162,18 @@ class Promises:
                 if frame.n <= seen.alert:
                     self.breaks("P8", f"alert {frame.n} after {seen.alert} to {client.name}")
                 seen.alert = frame.n
-                if (client.account, frame.board) in self.demoted:
+                if (client.account, frame.board) in self.demoted and self._role(client.account, frame.board) != "moderator":
                     self.breaks("P14", f"alert {frame.n} was handed to {client.name}, who does not moderate {frame.board}")
             case frames.Bye(code="internal"):
                 self.breaks("server", f"{client.name} was told: internal")
             case _:
                 pass
+
+    def _role(self, account: AccountId | None, board: str | None) -> str:
+        """Return the role on a board that is committed; it may be given back while an answer about its loss is on its way."""
+        if account is None or board is None:
+            return "member"
+        return self.stored.people[account].boards.get(BoardId(board), BoardRole.MEMBER).value
 
     def _event(self, seen: Seen, event: Event) -> None:
         """An event is committed, follows the one before it, and no suppression waits behind it."""
@@ -313,6 +321,7 @@ class Promises:
         left = {
             "rooms": len(hub._rooms),
             "paused": len(hub.paused),
+            "parting": len(hub._parting),
             "suppressed": len(hub._suppressed),
             "hub's tasks": len(hub._tasks),
             "connections": node.registry.size + len(node.registry.everyone()) + len(node.registry._by_account),

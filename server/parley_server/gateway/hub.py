@@ -134,6 +134,8 @@ class Hub:
         self._suppressed: dict[PostId, Hidden] = {}
         self._reads = asyncio.Semaphore(limits.CATCH_UPS_MAX)
         self._tasks: set[asyncio.Task[None]] = set()
+        # Readers that left boards while bytes of theirs were not with the peer, with those boards.
+        self._parting: dict[Reader, set[BoardId]] = {}
         self.paused: set[Reader] = set()
         self.counts: Final = Counts()
 
@@ -197,6 +199,8 @@ class Hub:
         room = self._rooms.get(board)
         if group is None or room is None:
             return
+        if reader.lanes.sink.unsent():
+            self._parting.setdefault(reader, set()).add(board)
         group.live.discard(reader)
         group.size -= 1
         room.stalled.discard(reader)
@@ -211,10 +215,15 @@ class Hub:
             asyncio.get_running_loop().call_soon(self.serve, reader)
 
     def drop(self, reader: Reader) -> None:
-        """End every subscription of a connection that is gone."""
+        """End every subscription of a connection that closes; what it was given may still be on its way."""
         for board in list(reader.groups):
             self.leave(reader, board)
         self.paused.discard(reader)
+
+    def gone(self, reader: Reader) -> None:
+        """Forget a connection that is no more, and its unsent bytes with it."""
+        self.drop(reader)
+        self._parting.pop(reader, None)
 
     # Events arrive.
 
@@ -266,6 +275,13 @@ class Hub:
             hidden = self._suppressed[post] = Hidden()
         hidden.claims += 1
         self.counts.suppressed += 1
+        for reader in [reader for reader, boards in self._parting.items() if board in boards]:
+            # What it was given is not counted any more. Rare: a ban, an unsubscription or a closing handshake a moment ago.
+            if reader.lanes.sink.unsent():
+                self.counts.resets += 1
+                reader.cut(codes.STALE)
+            else:
+                del self._parting[reader]
         room = self._rooms.get(board)
         if room is None:
             return None
@@ -347,6 +363,8 @@ class Hub:
             if lag is not None and now - lag.since > limits.STALL_S_MAX:
                 self.counts.slow_cuts += 1
                 reader.cut(codes.SLOW)
+        for reader in [reader for reader in self._parting if not reader.lanes.sink.unsent()]:
+            del self._parting[reader]
         for post, hidden in list(self._suppressed.items()):
             if hidden.claims == 0 and hidden.until is not None and hidden.until < now:
                 del self._suppressed[post]

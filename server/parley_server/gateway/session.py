@@ -135,7 +135,7 @@ class Session:
         """The connection is gone. Requests under way go on: what they do was asked for."""
         desk = self._desk
         desk.registry.met(self)
-        desk.hub.drop(self.reader)
+        desk.hub.gone(self.reader)
         desk.registry.leave(self)
         if self._watcher is not None:
             desk.stream.leave(self._watcher)
