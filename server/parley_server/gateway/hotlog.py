@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import IntFlag
+from itertools import islice
 from typing import Final
 
 from parley_protocol.frames import Deleted, Edited, Event, Gone, Posted, Reacted, Restored, Retracted
@@ -107,7 +108,10 @@ class Entry:
 
 @dataclass(slots=True, eq=False)
 class HotLog:
-    """A board's ring. ``head`` is the seq of its newest event; the ring holds the events ``first`` … ``head`` without a gap."""
+    """A board's ring. ``head`` is the seq of its newest event; the ring holds the events ``first`` … ``head`` without a gap.
+
+    ``trimmed``: events left it since it was made, so that somebody may have been given one that it does not hold any more.
+    """
 
     board: BoardId
     epoch: str
@@ -115,6 +119,7 @@ class HotLog:
     ring: deque[Entry] = field(default_factory=deque)
     slots: dict[PostId, Slot] = field(default_factory=dict)
     bytes: int = 0
+    trimmed: bool = False
 
     @property
     def first(self) -> int:
@@ -171,6 +176,10 @@ class HotLog:
             return iter(newest)
         return iter(list(self.ring)[start:])
 
+    def back_from(self, seq: int) -> Iterator[Entry]:
+        """Iterate from the entry at ``seq`` (at most ``head``) to older ones; nothing if the ring is past it."""
+        return islice(reversed(self.ring), self.head - seq, None)
+
     def _fill(self, post: PostId, body: str, rev: int) -> Slot:
         """Put a text into the post's slot, unless a later revision is there already."""
         slot = self.slots.get(post)
@@ -186,6 +195,7 @@ class HotLog:
         """Let the oldest events go until the ring is within its bounds."""
         while len(self.ring) > RING_EVENTS_MAX or (self.bytes > RING_BYTES_MAX and len(self.ring) > 1):
             entry = self.ring.popleft()
+            self.trimmed = True
             self.bytes -= entry.weight
             if entry.slot is not None:
                 entry.slot.entries.remove(entry)

@@ -285,13 +285,8 @@ class Hub:
         room = self._rooms.get(board)
         if room is None:
             return None
-        seqs = [entry.event.seq for entry in room.hot.blank(post)] if room.hot is not None else []
         messages: list[bytes | None] = [None] * len(FORMATS)
-        for reader in list(room.readers()):
-            if _may_hold(room, reader, post, seqs):
-                self.counts.resets += 1
-                reader.cut(codes.STALE)
-                continue
+        for reader in self._blank(room, post):
             form = reader.lanes.form
             data = messages[form]
             if data is None:
@@ -515,6 +510,9 @@ class Hub:
         """Put the next event into the ring, and see that it is written soon."""
         if isinstance(event, Retracted | Deleted) and (hidden := self._suppressed.get(event.post)) is not None:
             self._stopped_at(hidden, event.seq)
+        if isinstance(event, Retracted | Deleted):
+            # Usually done before, by the suppression; not where the store tells of it first.
+            self._blank(room, event.post)
         entry = hot.append(event, stopped=self._covers(event))
         room.fresh.append(entry)
         if not room.flushing:
@@ -525,6 +523,18 @@ class Hub:
                 loop.call_soon(self._flush, room)
             else:
                 loop.call_later(wait, self._flush, room)
+
+    def _blank(self, room: Room, post: PostId) -> list[Reader]:
+        """Forget a post's body, and reset whoever may have it among unsent bytes; returns the other readers."""
+        seqs = {entry.event.seq for entry in room.hot.blank(post)} if room.hot is not None else set()
+        others: list[Reader] = []
+        for reader in list(room.readers()):
+            if _may_hold(room, reader, post, seqs):
+                self.counts.resets += 1
+                reader.cut(codes.STALE)
+            else:
+                others.append(reader)
+        return others
 
     def _too_early(self, event: Event) -> bool:
         """Say whether a restoration waits: an act that hides its post is under way, and whether it came before or after is not known."""
@@ -662,16 +672,17 @@ def _segments(entries: list[Entry]) -> Iterator[list[Entry]]:
         yield segment
 
 
-def _may_hold(room: Room, reader: Reader, post: PostId, seqs: list[int]) -> bool:
+def _may_hold(room: Room, reader: Reader, post: PostId, seqs: set[int]) -> bool:
     """Say whether bytes that the peer has not acknowledged may contain a body of ``post`` (P3).
 
-    Counts the bytes that surely followed the body on this connection; if fewer than are unsent, the body may be among the unsent.
+    Walks back over what the connection was surely given, until that is more than what is unsent. Where the ring does not go back so far,
+    nobody can tell, and the answer is yes: a reader that took nothing while the ring moved on.
 
     Args:
-        seqs: events of the ring that showed the body, oldest first.
+        seqs: events of the ring that showed the body.
     """
-    lanes = reader.lanes
-    if not seqs and lanes.tail is None:
+    lanes, hot = reader.lanes, room.hot
+    if hot is None or not (seqs or hot.trimmed or lanes.tail is not None):
         return False
     unsent = lanes.sink.unsent()
     if unsent == 0:
@@ -682,16 +693,15 @@ def _may_hold(room: Room, reader: Reader, post: PostId, seqs: list[int]) -> bool
         if followed is not None and followed < unsent:
             return True
     given = room.flushed if lanes.lag is None else lanes.lag.cursors.get(room.board, room.flushed)
-    written = [seq for seq in seqs if seq <= given]
-    if room.hot is None or not written:
-        return False
     kinds = reader.groups[room.board].kinds
     followed = 0
-    for entry in room.hot.after(written[-1]):
-        if entry.event.seq > given or followed >= unsent:
-            break
+    for entry in hot.back_from(given):
+        if entry.event.seq in seqs:
+            return True
         if entry.kind & kinds:
             # Not what it would be now: an edit since may have made it longer than what was written.
             entry.encoded(lanes.form)
             followed += entry.least[lanes.form]
-    return followed < unsent
+            if followed >= unsent:
+                return False
+    return hot.trimmed
