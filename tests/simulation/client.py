@@ -194,7 +194,7 @@ class Client:
         if isinstance(asked, Post) and frame.code == codes.UNAVAILABLE.name:
             self.unanswered.append(asked)
         if isinstance(asked, Watch):
-            # The stream did not come up: come back with the cursor.
+            # The only way to ask again at the same place is to come back.
             self.hang_up()
         if frame.re is None and frame.scope is not None and frame.code == codes.REVOKED.name:
             self.following.discard(BoardId(frame.scope))

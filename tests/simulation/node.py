@@ -27,6 +27,7 @@ from parley_server.pipeline.directory import Directory
 from parley_server.pipeline.publish import Publisher
 from parley_server.pipeline.rulebook import Rulebook
 from parley_server.pipeline.takedown import Moderation
+from parley_server.pipeline.watching import Watching
 from parley_server.ports import Unavailable
 from tests.fakes import FakeAlerts, FakeBoardLog, FakePeople, FakeRules, FakeTakedowns, FakeWorld
 from tests.simulation.loop import OWNER, VirtualLoop
@@ -157,8 +158,7 @@ class Node:
             self.accounts,
             publisher,
             self.moderation,
-            alerts,
-            self.stream,
+            Watching(alerts, self.stream, self.directory, world),
             world,
             limited=False,
         )

@@ -10,11 +10,17 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import IntFlag
+from itertools import islice
+from typing import Final
 
 from parley_protocol.frames import Deleted, Edited, Event, Gone, Posted, Reacted, Restored, Retracted
 from parley_protocol.ids import BoardId, PostId
 from parley_server.gateway.wire import FORMATS, message
 from parley_server.limits import RING_BYTES_MAX, RING_EVENTS_MAX
+
+
+_NOT_YET: Final = 2**31
+"""Size of a message that was never made."""
 
 
 class Kinds(IntFlag):
@@ -70,20 +76,27 @@ class Slot:
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """One event in the ring, without its body. ``messages``: encoded once for each format that was asked for;
-    ``weight``: what it counts towards ``RING_BYTES_MAX``."""
+    """One event in the ring, without its body.
+
+    Attributes:
+        messages: encoded once for each format that was asked for.
+        least: for each format, the size of its shortest message so far: at least so many bytes went to whoever was given it.
+        weight: what it counts towards ``RING_BYTES_MAX``.
+    """
 
     event: Event
     kind: Kinds
     slot: Slot | None
     messages: list[bytes | None]
     weight: int
+    least: list[int] = field(default_factory=lambda: [_NOT_YET] * len(FORMATS))
 
     def encoded(self, form: int) -> bytes:
         """Return the event as one WebSocket message, as of now."""
         held = self.messages[form]
         if held is None:
             held = self.messages[form] = message(self.now(), form)
+            self.least[form] = min(self.least[form], len(held))
         return held
 
     def now(self) -> Event:
@@ -95,7 +108,10 @@ class Entry:
 
 @dataclass(slots=True, eq=False)
 class HotLog:
-    """A board's ring. ``head`` is the seq of its newest event; the ring holds the events ``first`` … ``head`` without a gap."""
+    """A board's ring. ``head`` is the seq of its newest event; the ring holds the events ``first`` … ``head`` without a gap.
+
+    ``trimmed``: events left it since it was made, so that somebody may have been given one that it does not hold any more.
+    """
 
     board: BoardId
     epoch: str
@@ -103,6 +119,7 @@ class HotLog:
     ring: deque[Entry] = field(default_factory=deque)
     slots: dict[PostId, Slot] = field(default_factory=dict)
     bytes: int = 0
+    trimmed: bool = False
 
     @property
     def first(self) -> int:
@@ -159,6 +176,10 @@ class HotLog:
             return iter(newest)
         return iter(list(self.ring)[start:])
 
+    def back_from(self, seq: int) -> Iterator[Entry]:
+        """Iterate from the entry at ``seq`` (at most ``head``) to older ones; nothing if the ring is past it."""
+        return islice(reversed(self.ring), self.head - seq, None)
+
     def _fill(self, post: PostId, body: str, rev: int) -> Slot:
         """Put a text into the post's slot, unless a later revision is there already."""
         slot = self.slots.get(post)
@@ -174,6 +195,7 @@ class HotLog:
         """Let the oldest events go until the ring is within its bounds."""
         while len(self.ring) > RING_EVENTS_MAX or (self.bytes > RING_BYTES_MAX and len(self.ring) > 1):
             entry = self.ring.popleft()
+            self.trimmed = True
             self.bytes -= entry.weight
             if entry.slot is not None:
                 entry.slot.entries.remove(entry)

@@ -9,13 +9,14 @@ The hub takes only events that the store returned, so it cannot send what is not
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import structlog
 
 from parley_protocol import codes
-from parley_protocol.frames import BoardState, Edited, Event, Gap, Gone, Posted, Presence, Restored, Suppress, Typing
+from parley_protocol.frames import BoardState, Deleted, Edited, Event, Gap, Gone, Posted, Presence, Restored, Retracted, Suppress, Typing
 from parley_protocol.ids import AccountId, BoardId, PostId
 from parley_protocol.limits import RESUME_EVENTS_MAX
 from parley_server import limits
@@ -48,6 +49,7 @@ class Room:
         fresh: entries that are in the ring and not yet written to the groups.
         flushed: seq up to which the live readers were given everything.
         pending: committed events whose predecessor is not here yet, by seq.
+        unsure: something may be committed that nobody could tell this node of.
         stalled: readers that are behind on this board; their cursors are in their ``Lag``.
     """
 
@@ -62,6 +64,7 @@ class Room:
     flush_at: float = 0.0
     flushing: bool = False
     healing: bool = False
+    unsure: bool = False
     idle_since: float | None = None
     counted: int = -1
     typing: dict[AccountId, float] = field(default_factory=dict)
@@ -109,6 +112,25 @@ class Reader:
 
 
 @dataclass(slots=True)
+class Hidden:
+    """Why a post is hidden on this node.
+
+    Attributes:
+        claims: retractions and deletions that hide it and whose outcome is not known; while there is one, nothing of it leaves.
+        seq: the greatest committed event that stopped it; only what comes after it may leave.
+        until: from when on it may be forgotten; ``None`` while nothing is committed.
+    """
+
+    claims: int = 0
+    seq: float = float("inf")
+    until: float | None = None
+
+    def covers(self, event: Event) -> bool:
+        """Say whether ``event`` may not show its body."""
+        return self.claims > 0 or event.seq < self.seq
+
+
+@dataclass(slots=True)
 class Counts:
     """What the hub did since it started; read by metrics."""
 
@@ -128,11 +150,13 @@ class Hub:
     def __init__(self, store: BoardLog) -> None:
         self._store = store
         self._rooms: dict[BoardId, Room] = {}
-        # Posts that are hidden or were retracted a moment ago, with the time from which they may be forgotten.
-        self._suppressed: dict[PostId, float | None] = {}
+        # Posts that are hidden or were retracted a moment ago.
+        self._suppressed: dict[PostId, Hidden] = {}
         self._reads = asyncio.Semaphore(limits.CATCH_UPS_MAX)
         self._tasks: set[asyncio.Task[None]] = set()
         self._turn = 0
+        # Readers that left boards while bytes of theirs were not with the peer, with those boards.
+        self._parting: dict[Reader, set[BoardId]] = {}
         self.paused: set[Reader] = set()
         self.counts: Final = Counts()
 
@@ -196,6 +220,8 @@ class Hub:
         room = self._rooms.get(board)
         if group is None or room is None:
             return
+        if reader.lanes.sink.unsent():
+            self._parting.setdefault(reader, set()).add(board)
         group.live.discard(reader)
         group.size -= 1
         room.stalled.discard(reader)
@@ -210,34 +236,53 @@ class Hub:
             asyncio.get_running_loop().call_soon(self.serve, reader)
 
     def drop(self, reader: Reader) -> None:
-        """End every subscription of a connection that is gone."""
+        """End every subscription of a connection that closes; what it was given may still be on its way."""
         for board in list(reader.groups):
             self.leave(reader, board)
         self.paused.discard(reader)
+
+    def gone(self, reader: Reader) -> None:
+        """Forget a connection that is no more, and its unsent bytes with it."""
+        self.drop(reader)
+        self._parting.pop(reader, None)
 
     # Events arrive.
 
     def publish(self, event: Event) -> None:
         """Take a committed event. Earlier, later and repeated ones are put in order by seq."""
+        if isinstance(event, Restored) and (hidden := self._suppressed.get(event.post)) and not hidden.covers(event):
+            # What was read before it and is still on its way may show the post as well: it is public again.
+            del self._suppressed[event.post]
         room = self._rooms.get(event.board)
         if room is None:
             return
         hot = room.hot
-        if hot is None or event.seq > hot.head + 1:
-            self._set_aside(room, event)
+        if hot is None or event.seq > hot.head + 1 or self._too_early(event):
+            if hot is None or event.seq > hot.head:
+                self._set_aside(room, event)
             return
         if event.seq <= hot.head:
             return
         self._accept(room, hot, event)
-        while room.pending and (following := room.pending.pop(hot.head + 1, None)) is not None:
-            self._accept(room, hot, following)
+        while room.pending and (following := room.pending.get(hot.head + 1)) is not None and not self._too_early(following):
+            self._accept(room, hot, room.pending.pop(following.seq))
+
+    @contextmanager
+    def unsure(self, board: BoardId) -> Iterator[None]:
+        """Do inside what appends to the board's log: if the answer is lost, its readers get what was committed nevertheless."""
+        try:
+            yield
+        except Unavailable:
+            self.refresh(board)
+            raise
 
     def refresh(self, board: BoardId) -> None:
         """Ask the store what a board has beyond its ring: something may have been committed that nobody could tell us of."""
         room = self._rooms.get(board)
-        if room is not None and room.hot is not None and not room.healing:
-            room.healing = True
-            asyncio.get_running_loop().call_later(limits.HOLE_WAIT_S, lambda: self._start(self._heal(room)))
+        if room is None or room.hot is None:
+            return
+        room.unsure = True
+        self._heal_soon(room)
 
     def suppress(self, board: BoardId, post: PostId, *, reset: bool = True) -> Refused | None:
         """Hide a post from everything that leaves from now on, and tell its readers ahead of content (P2, P3).
@@ -247,23 +292,27 @@ class Hub:
         Args:
             reset: false for an author's own act, which is no reason to cut anybody off, the author first of all.
         """
-        if post in self._suppressed:
+        hidden = self._suppressed.get(post)
+        if hidden is not None:
             # Two moderators at once: said already, and the event of the first may be out, which nothing may follow.
+            hidden.claims += 1
             return None
         if len(self._suppressed) >= limits.SUPPRESSED_MAX:
             return Refused(codes.LIMITED, scope="retractions", retry_after_ms=1_000)
-        self._suppressed[post] = None
+        self._suppressed[post] = Hidden(claims=1)
         self.counts.suppressed += 1
+        for reader in [reader for reader, boards in self._parting.items() if reset and board in boards]:
+            # What it was given is not counted any more. Rare: a ban, an unsubscription or a closing handshake a moment ago.
+            if reader.lanes.sink.unsent():
+                self.counts.resets += 1
+                reader.cut(codes.STALE)
+            else:
+                del self._parting[reader]
         room = self._rooms.get(board)
         if room is None:
             return None
-        seqs = [entry.event.seq for entry in room.hot.blank(post)] if room.hot is not None else []
         messages: list[bytes | None] = [None] * len(FORMATS)
-        for reader in list(room.readers()):
-            if reset and _may_hold(room, reader, post, seqs):
-                self.counts.resets += 1
-                reader.cut(codes.STALE)
-                continue
+        for reader in self._blank(room, post, reset=reset):
             form = reader.lanes.form
             data = messages[form]
             if data is None:
@@ -271,14 +320,25 @@ class Hub:
             self._control(reader, data)
         return None
 
-    def settle(self, post: PostId, now: float) -> None:
-        """Note that a retraction is committed: it stays hidden here until no query can carry the body any more."""
-        if post in self._suppressed:
-            self._suppressed[post] = now + limits.SUPPRESSED_LINGER_S
+    def settle(self, post: PostId, now: float, seq: int | None = None) -> None:
+        """End one ``suppress`` whose act is committed: the post stays hidden here until no query can carry the body any more.
+
+        Args:
+            seq: of the event that stopped it, if this is known; a restoration after it shows the post again at once.
+        """
+        hidden = self._suppressed.get(post)
+        if hidden is not None:
+            hidden.claims = max(0, hidden.claims - 1)
+            hidden.until = now + limits.SUPPRESSED_LINGER_S
+            self._stopped_at(hidden, seq)
 
     def lift(self, post: PostId) -> None:
-        """Let a post be shown again: it was restored, or its retraction was refused and nothing was changed."""
-        self._suppressed.pop(post, None)
+        """End one ``suppress`` that led to nothing: the post may be shown again, unless another act hides it as well."""
+        hidden = self._suppressed.get(post)
+        if hidden is not None:
+            hidden.claims = max(0, hidden.claims - 1)
+            if hidden.claims == 0 and hidden.until is None:
+                del self._suppressed[post]
 
     def hides(self, post: PostId) -> bool:
         """Say whether nothing that leaves this node may show ``post``: every path that read from the store asks this last."""
@@ -286,7 +346,7 @@ class Hub:
 
     def rendered(self, event: Event) -> Event:
         """Return an event as it may leave now."""
-        if isinstance(event, Posted | Edited | Restored) and event.post in self._suppressed:
+        if isinstance(event, Posted | Edited | Restored) and self._covers(event):
             return Gone(event.board, event.seq, event.post)
         return event
 
@@ -324,9 +384,11 @@ class Hub:
             if lag is not None and now - lag.since > limits.STALL_S_MAX:
                 self.counts.slow_cuts += 1
                 reader.cut(codes.SLOW)
-        settled = [post for post, until in self._suppressed.items() if until is not None and until < now]
-        for post in settled:
-            del self._suppressed[post]
+        for reader in [reader for reader in self._parting if not reader.lanes.sink.unsent()]:
+            del self._parting[reader]
+        for post, hidden in list(self._suppressed.items()):
+            if hidden.claims == 0 and hidden.until is not None and hidden.until < now:
+                del self._suppressed[post]
 
     # Transports pause and resume.
 
@@ -438,35 +500,46 @@ class Hub:
         if len(room.pending) >= limits.PENDING_EVENTS_MAX:
             room.pending.clear()
         room.pending[event.seq] = event
+        self._heal_soon(room)
+
+    def _heal_soon(self, room: Room) -> None:
         if room.hot is not None and not room.healing:
             room.healing = True
             asyncio.get_running_loop().call_later(limits.HOLE_WAIT_S, lambda: self._start(self._heal(room)))
 
     async def _heal(self, room: Room) -> None:
-        """Read what follows the ring from the store, until no event waits for a predecessor."""
+        """Read what follows the ring from the store, until no event waits for a predecessor and nothing can be missing."""
         hot = room.hot
         assert hot is not None, room.board
         try:
             while True:
+                room.unsure = False
                 try:
                     events = await self._store.read(room.board, hot.head, limits.READ_EVENTS)
                 except Unavailable:
+                    room.unsure = True
                     await asyncio.sleep(limits.HEAL_AGAIN_S)
                     continue
-                self.counts.healed += len(events)
+                before = hot.head
                 for event in events:
                     self.publish(event)
+                self.counts.healed += hot.head - before
                 room.pending = {seq: event for seq, event in room.pending.items() if seq > hot.head}
-                if not room.pending:
+                if not room.pending and not room.unsure and len(events) < limits.READ_EVENTS:
                     return
-                if not events:
+                if hot.head == before:
                     await asyncio.sleep(limits.HEAL_AGAIN_S)
         finally:
             room.healing = False
 
     def _accept(self, room: Room, hot: HotLog, event: Event) -> None:
         """Put the next event into the ring, and see that it is written soon."""
-        entry = hot.append(event, stopped=event.post in self._suppressed and isinstance(event, Posted | Edited | Restored))
+        if isinstance(event, Retracted | Deleted) and (hidden := self._suppressed.get(event.post)) is not None:
+            self._stopped_at(hidden, event.seq)
+        if isinstance(event, Retracted | Deleted):
+            # Usually done before, by the suppression; not where the store tells of it first.
+            self._blank(room, event.post, reset=isinstance(event, Retracted))
+        entry = hot.append(event, stopped=self._covers(event))
         room.fresh.append(entry)
         if not room.flushing:
             room.flushing = True
@@ -476,6 +549,33 @@ class Hub:
                 loop.call_soon(self._flush, room)
             else:
                 loop.call_later(wait, self._flush, room)
+
+    def _blank(self, room: Room, post: PostId, *, reset: bool) -> list[Reader]:
+        """Forget a post's body, and, for a ``reset``, cut whoever may have it among unsent bytes; returns the other readers."""
+        seqs = {entry.event.seq for entry in room.hot.blank(post)} if room.hot is not None else set()
+        others: list[Reader] = []
+        for reader in list(room.readers()):
+            if reset and _may_hold(room, reader, post, seqs):
+                self.counts.resets += 1
+                reader.cut(codes.STALE)
+            else:
+                others.append(reader)
+        return others
+
+    def _too_early(self, event: Event) -> bool:
+        """Say whether a restoration waits: an act that hides its post is under way, and whether it came before or after is not known."""
+        hidden = self._suppressed.get(event.post) if isinstance(event, Restored) else None
+        return hidden is not None and hidden.claims > 0
+
+    def _covers(self, event: Event) -> bool:
+        """Say whether the body of an event's post may not leave."""
+        hidden = self._suppressed.get(event.post) if event.post is not None else None
+        return hidden is not None and hidden.covers(event)
+
+    def _stopped_at(self, hidden: Hidden, seq: int | None) -> None:
+        """Note where a hidden post was stopped; of several places the last one counts."""
+        if seq is not None:
+            hidden.seq = seq if hidden.seq == float("inf") else max(hidden.seq, seq)
 
     def _flush(self, room: Room) -> None:
         """Write the fresh events to every live reader: one segment per group, one write per connection.
@@ -604,16 +704,17 @@ def _segments(entries: list[Entry]) -> Iterator[list[Entry]]:
         yield segment
 
 
-def _may_hold(room: Room, reader: Reader, post: PostId, seqs: list[int]) -> bool:
+def _may_hold(room: Room, reader: Reader, post: PostId, seqs: set[int]) -> bool:
     """Say whether bytes that the peer has not acknowledged may contain a body of ``post`` (P3).
 
-    Counts the bytes that surely followed the body on this connection; if fewer than are unsent, the body may be among the unsent.
+    Walks back over what the connection was surely given, until that is more than what is unsent. Where the ring does not go back so far,
+    nobody can tell, and the answer is yes: a reader that took nothing while the ring moved on.
 
     Args:
-        seqs: events of the ring that showed the body, oldest first.
+        seqs: events of the ring that showed the body.
     """
-    lanes = reader.lanes
-    if not seqs and lanes.tail is None:
+    lanes, hot = reader.lanes, room.hot
+    if hot is None or not (seqs or hot.trimmed or lanes.tail is not None):
         return False
     unsent = lanes.sink.unsent()
     if unsent == 0:
@@ -628,14 +729,15 @@ def _may_hold(room: Room, reader: Reader, post: PostId, seqs: list[int]) -> bool
         if followed is not None and followed < unsent:
             return True
     given = room.flushed if lanes.lag is None else lanes.lag.cursors.get(room.board, room.flushed)
-    written = [seq for seq in seqs if seq <= given]
-    if room.hot is None or not written:
-        return False
     kinds = reader.groups[room.board].kinds
     followed = 0
-    for entry in room.hot.after(written[-1]):
-        if entry.event.seq > given or followed >= unsent:
-            break
+    for entry in hot.back_from(given):
+        if entry.event.seq in seqs:
+            return True
         if entry.kind & kinds:
-            followed += len(entry.encoded(lanes.form))
-    return followed < unsent
+            # Not what it would be now: an edit since may have made it longer than what was written.
+            entry.encoded(lanes.form)
+            followed += entry.least[lanes.form]
+            if followed >= unsent:
+                return False
+    return hot.trimmed

@@ -138,7 +138,7 @@ class Session:
         """The connection is gone. Requests under way go on: what they do was asked for."""
         desk = self._desk
         desk.registry.met(self)
-        desk.hub.drop(self.reader)
+        desk.hub.gone(self.reader)
         desk.registry.leave(self)
         if self._watch_held is not None:
             desk.watching.leave(self._watch_held)
@@ -240,6 +240,16 @@ class Session:
                 starts.append((found, cursor.seq))
         if self.reader.lanes.closed:
             return
+        # Access is asked again: finding the starts took time, and a change meanwhile bound nobody who had not entered yet.
+        person = desk.directory.present(self.account)
+        if may_stay(person) is not None:
+            self.close(codes.REVOKED)
+            return
+        for state, _ in starts:
+            no = may(person, Act.READ, desk.directory.board(state.board))
+            if no is not None:
+                self.send(Error(no.code.name, no.code.says, scope=state.board))
+        starts = [start for start in starts if may(person, Act.READ, desk.directory.board(start[0].board)) is None]
         desk.registry.met(self)
         desk.registry.enter(self)
         states = tuple(state for state, _ in starts)

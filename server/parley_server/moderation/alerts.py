@@ -150,5 +150,7 @@ class AlertStream:
             if watcher.gone:
                 return
             watcher.cursor = max(watcher.cursor, alert.n)
-            self.given += 1
-            watcher.send(alert)
+            # Asked at each one: a role may have been lost since the page was read.
+            if watcher.sees(alert.board):
+                self.given += 1
+                watcher.send(alert)

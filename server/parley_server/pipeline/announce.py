@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from parley_protocol.frames import Restored
 from parley_protocol.ids import PostId
 from parley_server.domain.takedowns import Filed
 from parley_server.gateway.hub import Hub
@@ -22,8 +21,6 @@ class Announcer:
 
     def filed(self, filed: Filed) -> None:
         """Announce a committed moderation act."""
-        if isinstance(filed.event, Restored):
-            self.hub.lift(filed.post)
         if filed.event is not None:
             self.hub.publish(filed.event)
         if filed.verdict is not None:
@@ -32,6 +29,6 @@ class Announcer:
             self.alerts.raised()
         self.alerts.changed(filed.case)
 
-    def settled(self, post: PostId) -> None:
-        """Note that a suppression's transaction is committed."""
-        self.hub.settle(post, self.seconds())
+    def settled(self, post: PostId, seq: int | None = None) -> None:
+        """Note that a suppression's transaction is committed, and the seq of its event if that is known."""
+        self.hub.settle(post, self.seconds(), seq)

@@ -26,7 +26,7 @@ from parley_server.moderation import statement
 from parley_server.pipeline.announce import Announcer
 from parley_server.pipeline.directory import Directory
 from parley_server.pipeline.rates import Rates
-from parley_server.ports import BoardLog, Item, Takedowns, Unavailable
+from parley_server.ports import BoardLog, Item, Takedowns
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,8 @@ class Publisher:
             case Allow():
                 done = await self._append(draft)
             case Flag():
-                done = await self.takedowns.flag(draft, self._flagged(verdict, frame.body, at_us))
+                with self.hub.unsure(draft.board):
+                    done = await self.takedowns.flag(draft, self._flagged(verdict, frame.body, at_us))
             case Withhold() | Refuse():
                 done = await self.takedowns.stop(draft, self._stopped(verdict, frame.body, at_us))
             case Unjudged():
@@ -121,9 +122,11 @@ class Publisher:
         done: frames.Edited | Repeat | Filed | Refused
         match verdict:
             case Allow():
-                done = await self.log.edit(draft)
+                with self.hub.unsure(draft.board):
+                    done = await self.log.edit(draft)
             case Flag():
-                done = await self.takedowns.flag(draft, self._flagged(verdict, frame.body, at_us))
+                with self.hub.unsure(draft.board):
+                    done = await self.takedowns.flag(draft, self._flagged(verdict, frame.body, at_us))
             case Withhold() | Refuse():
                 done = await self.takedowns.stop(draft, self._stopped(verdict, frame.body, at_us))
             case Unjudged():
@@ -138,12 +141,13 @@ class Publisher:
         no = self._own(person, info, Act.DELETE)
         if no is not None or info is None or person.account is None:
             return no or Refused(codes.NO_POST)
-        done = await self.log.delete(frame.post, person.account, self.world.now_us())
+        with self.hub.unsure(info.board):
+            done = await self.log.delete(frame.post, person.account, self.world.now_us())
         if isinstance(done, Refused):
             return done
         self.hub.suppress(info.board, frame.post, reset=False)
         self.hub.publish(done)
-        self.announcer.settled(frame.post)
+        self.announcer.settled(frame.post, done.seq)
         return Ok(frame.id, post=frame.post, seq=done.seq)
 
     async def react(self, person: Person, frame: frames.React) -> Ok | Refused:
@@ -153,7 +157,8 @@ class Publisher:
         if no is not None or info is None or person.account is None:
             return no or Refused(codes.NO_POST)
         reaction = Reaction(frame.post, info.board, person.account, frame.emoji, frame.on, self.world.now_us())
-        done = await self.log.react(reaction)
+        with self.hub.unsure(info.board):
+            done = await self.log.react(reaction)
         if isinstance(done, Refused):
             return done
         if done is None:
@@ -167,11 +172,8 @@ class Publisher:
         """Commit a post, and measure how long it took."""
         began = self.world.now_us()
         try:
-            return await self.log.append(draft)
-        except Unavailable:
-            # It may be stored nevertheless; then its readers must get it without waiting for the next post.
-            self.hub.refresh(draft.board)
-            raise
+            with self.hub.unsure(draft.board):
+                return await self.log.append(draft)
         finally:
             self.observe((self.world.now_us() - began) / 1_000_000)
 

@@ -94,7 +94,9 @@ class Moderation:
             return info
         if not reason.strip():
             return Refused(codes.REASON_REQUIRED)
-        return self._announced(await self.takedowns.restore(post, self._reversal(person, Kind.RESTORE, reason, at)))
+        with self.hub.unsure(info.board):
+            done = await self.takedowns.restore(post, self._reversal(person, Kind.RESTORE, reason, at))
+        return self._announced(done)
 
     async def release(self, person: Person, post: PostId, reason: str | None, at: CaseAt | None = None) -> Filed | Refused:
         """Publish a withheld post or edit."""
@@ -102,7 +104,9 @@ class Moderation:
         if isinstance(info, Refused):
             return info
         words = reason or "A moderator reviewed the text and found no breach."
-        return self._announced(await self.takedowns.release(post, self._reversal(person, Kind.RELEASE, words, at)))
+        with self.hub.unsure(info.board):
+            done = await self.takedowns.release(post, self._reversal(person, Kind.RELEASE, words, at))
+        return self._announced(done)
 
     async def refuse(self, person: Person, post: PostId, policy: str, reason: str, at: CaseAt | None = None) -> Filed | Refused:
         """End a withheld post or edit unpublished."""
@@ -204,6 +208,9 @@ class Moderation:
             task = asyncio.get_running_loop().create_task(self._record(board, post, restriction))
             self.unrecorded[post] = task
             task.add_done_callback(lambda _: self.unrecorded.pop(post, None))
+        else:
+            # The one that is tried already keeps it hidden.
+            self.hub.lift(post)
 
     async def _record(self, board: BoardId, post: PostId, restriction: Restriction) -> None:
         tries = 0
@@ -230,8 +237,9 @@ class Moderation:
             else:
                 self.hub.lift(post)
             return filed
+        # Before its event is published: that one may be followed at once by a restoration which waits for it.
+        self.announcer.settled(post, filed.event.seq if filed.event is not None else None)
         self.announcer.filed(filed)
-        self.announcer.settled(post)
         return filed
 
     def _announced(self, done: Filed | Refused) -> Filed | Refused:
