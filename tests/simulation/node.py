@@ -10,9 +10,12 @@ from typing import Any
 from argon2 import PasswordHasher
 
 from parley_protocol.codes import Code
-from parley_protocol.ids import BoardId, PostId
+from parley_protocol.frames import Event
+from parley_protocol.ids import AccountId, BoardId, PostId
 from parley_server.clock import World
 from parley_server.domain.answers import Refused
+from parley_server.domain.people import Person
+from parley_server.domain.posts import PostInfo
 from parley_server.gateway.door import FrontDoor
 from parley_server.gateway.hub import Hub, Reader
 from parley_server.gateway.lanes import Lanes
@@ -51,6 +54,34 @@ class Fate:
     calm: bool = True
     down: float = 0.0
     crash_in: int | None = None
+
+
+class LateLog(FakeBoardLog):
+    """A log whose answers are on their way for a while: what they say may not be so any more when they arrive."""
+
+    async def head(self, board: BoardId) -> tuple[str, int] | None:
+        found = await super().head(board)
+        await self._step("head answered")
+        return found
+
+    async def read(self, board: BoardId, after: int, limit: int) -> list[Event]:
+        events = await super().read(board, after, limit)
+        await self._step("read answered")
+        return events
+
+    async def info(self, post: PostId) -> PostInfo | None:
+        found = await super().info(post)
+        await self._step("info answered")
+        return found
+
+
+class LatePeople(FakePeople):
+    """People, likewise."""
+
+    async def person(self, account: AccountId) -> Person | None:
+        found = await super().person(account)
+        await self._step("person answered")
+        return found
 
 
 class Watched(Hub):
@@ -128,7 +159,7 @@ class Node:
         self._crashed = crashed
         random = Random(f"{name}/{fate.random.random()}")
         world = World(lambda: EPOCH_US + round(loop.time() * 1_000_000), random.randbytes)
-        log, people = FakeBoardLog(stored, self._step), FakePeople(stored, self._step)
+        log, people = LateLog(stored, self._step), LatePeople(stored, self._step)
         alerts, takedowns = FakeAlerts(stored, self._step), FakeTakedowns(stored, self._step)
         stage = Stage()
         self.hub = Watched(log, self._suppressing, witness.suppressed)
