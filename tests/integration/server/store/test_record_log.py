@@ -1,10 +1,13 @@
 """The record log on PostgreSQL: what only the database can show."""
 
+import asyncio
+
 import asyncpg
 import pytest
 
 from parley_server.domain.record_leaf import leaf_of
 from parley_server.domain.takedowns import Filed, Kind
+from parley_server.store.migrate import migrate
 from parley_server.store.pool import Connection, Database
 from parley_server.store.record_log import BrokenLog, PgRecordLog
 from parley_server.store.records import RECORD
@@ -92,15 +95,26 @@ async def test_p6_no_record_without_its_leaf(pg: Store, database: Database) -> N
         )
 
 
-async def test_records_that_are_older_than_the_log_get_their_leaves_once_in_order(pg: Store, database: Database) -> None:
-    await record(pg, 3)
-    await by_hand(database, "log_leaves", "delete from log_leaves")
+async def test_records_that_are_older_than_the_log_get_their_leaves_once_in_order(
+    pg: Store, database: Database, database_url: str
+) -> None:
+    await record(pg, 30)
+
+    async def back(connection: Connection) -> None:
+        """Go back to the schema before the log."""
+        await connection.execute(
+            "drop table log_leaves cascade; drop function refuse_gap; delete from migrations where name = 'record_log'"
+        )
+
+    await database.run(back)
+    await migrate(database_url)
     log = PgRecordLog(database)
-    assert await log.complete() == 6
+    assert await log.size() == 0
+    assert sum(await asyncio.gather(*(log.complete() for _ in range(4)))) == 60
     assert await log.complete() == 0
-    assert await recomputed(pg) == await log.leaves(0, 10)
+    assert await recomputed(pg) == await log.leaves(0, 100)
     await record(pg, 1)
-    assert await log.size() == 8
+    assert await log.size() == 62
 
 
 async def test_a_record_is_found_by_its_id_without_reading_the_others(pg: Store, database: Database) -> None:
