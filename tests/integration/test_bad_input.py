@@ -174,11 +174,11 @@ async def every_answer(server: ServerProcess, wire: Wire, board: str, someone: S
     await wire.ask("ping", id=7)
     loose = [frame for frame in wire.frames if frame["type"] == "error" and "re" not in frame]
     calls = [
-        await server.call(*call, token=someone.token)
-        for call in (
-            ("GET", f"/v1/boards/{board}"),
-            ("GET", f"/v1/boards/{board}/events"),
-            ("GET", f"/v1/search?q=secret&board={board}"),
+        await server.call(method, path, body, token=someone.token)
+        for method, path, body in (
+            ("GET", f"/v1/boards/{board}", None),
+            ("GET", f"/v1/boards/{board}/events", None),
+            ("GET", f"/v1/search?q=secret&board={board}", None),
             ("PUT", f"/v1/boards/{board}", {"name": "Mine"}),
             ("PUT", f"/v1/boards/{board}/roles/{server.admin.id}", {"role": "banned"}),
         )

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import socket
+import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -79,7 +80,7 @@ class Wire:
 
     async def post(self, board: str, body: str, nonce: str | None = None, **fields: Any) -> Map:
         """Publish and return the answer."""
-        nonce = nonce or f"n{id(self)}-{next(self._ids)}"
+        nonce = nonce or uuid.uuid4().hex
         return await self.ask("post", board=board, nonce=nonce, body=body, **fields)
 
     async def wait(self, wanted: Callable[[Map], bool], within_s: float = WITHIN_S) -> Map:
