@@ -15,7 +15,9 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --pyt
 help:  ## Say what there is.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: $(VENV)/.run-ready  ## Start Parley; the first time, also make its environment and its database.
+# For trying Parley: whoever signs up may publish, and every page says so. The server's own default is `verified`.
+run: export PARLEY_IDENTITY ?= unverified
+run: $(VENV)/.run-ready  ## Start Parley to try it; the first time, also make its environment and its database.
 	@$(BIN)/python -m parley_server
 
 test: $(VENV)/.dev-ready  ## Run every check, as CI does; or name suites: make test SUITES="lint unit"

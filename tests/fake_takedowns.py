@@ -1,5 +1,6 @@
-"""Fake of the takedowns; see tests/fakes.py."""
+"""Fakes of the takedowns and of the log of their records; see tests/fakes.py."""
 
+import hashlib
 from collections.abc import Sequence
 
 from parley_protocol import codes
@@ -7,6 +8,7 @@ from parley_protocol.frames import Action, Alert, Edited, Outcome, Posted, Resto
 from parley_protocol.ids import AccountId, PostId, TakedownId
 from parley_server.domain.answers import Refused
 from parley_server.domain.posts import Draft, EditDraft, PostState, Repeat
+from parley_server.domain.record_leaf import leaf_of
 from parley_server.domain.takedowns import AlertDraft, Case, CaseAt, Evidence, Filed, Kind, Restriction, Reversal
 from parley_server.store import records
 from tests.fake_world import FakeEvent, FakePost, FakeWorld, Step, no_step, posted, publish, publish_edit, seen_before
@@ -325,7 +327,10 @@ class FakeTakedowns:
         policy = self._world.policies[str(row["policy"])]
         ground = {"ground": policy.ground.value, "reference": policy.reference, "explanation": policy.explanation}
         draft = post.draft
-        self._world.records.append({**row, **ground, "post": draft.post, "board": draft.board, "author": draft.author.id})
+        salt = hashlib.sha256(str(row["id"]).encode()).digest()
+        row = {**row, **ground, "post": draft.post, "board": draft.board, "author": draft.author.id, "salt": salt}
+        self._world.records.append(row)
+        self._world.leaves.append(leaf_of(records.public({**row, "reversed_by": None})))
 
     def _reversed(
         self, post: FakePost, case: Case | None, reversal: Reversal, takedown: str, event: Posted | Edited | Restored
@@ -353,6 +358,22 @@ class FakeTakedowns:
         )
         verdict = VerdictNotice(post_id, OUTCOMES[reversal.kind], restriction.policy, reversal.reason, reversal.takedown)
         return Filed(post.draft.author.id, post.draft.board, post_id, case, reversal.takedown, event, verdict)
+
+
+class FakeRecordLog:
+    """``ports.RecordLog`` in memory."""
+
+    def __init__(self, world: FakeWorld, step: Step = no_step) -> None:
+        self._world = world
+        self._step = step
+
+    async def size(self) -> int:
+        await self._step("log size")
+        return len(self._world.leaves)
+
+    async def leaves(self, after: int, limit: int) -> list[bytes]:
+        await self._step("log leaves")
+        return self._world.leaves[after : after + limit]
 
 
 def _filed(post: FakePost, case: Case, restriction: Restriction, alert: Alert | None, event: Retracted | None = None) -> Filed:

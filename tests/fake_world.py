@@ -70,6 +70,7 @@ class FakeWorld:
     nonces: dict[tuple[AccountId, str], tuple[PostId, str]] = field(default_factory=dict)
     restrictions: dict[str, tuple[Restriction, PostId, int, CaseId]] = field(default_factory=dict)
     records: list[dict[str, object]] = field(default_factory=list)
+    leaves: list[bytes] = field(default_factory=list)
     evidence: list[Evidence] = field(default_factory=list)
     evidence_reads: list[tuple[PostId, AccountId, str, int]] = field(default_factory=list)
     cases: dict[CaseId, Case] = field(default_factory=dict)

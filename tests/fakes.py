@@ -11,10 +11,20 @@ from parley_server.domain.posts import Draft, EditDraft, PostInfo, PostState, Re
 from parley_server.domain.search import tokens
 from parley_server.domain.takedowns import Case, CaseAt, KeptDraft
 from tests.fake_people import FakePeople, FakeRules
-from tests.fake_takedowns import FakeTakedowns
+from tests.fake_takedowns import FakeRecordLog, FakeTakedowns
 from tests.fake_world import FakeEvent, FakePost, FakeWorld, Step, no_step, posted, publish, publish_edit, seen_before, standing
 
-__all__ = ["FakeAlerts", "FakeBoardLog", "FakePeople", "FakeRules", "FakeTakedowns", "FakeWorld", "Step", "no_step"]
+__all__ = [
+    "FakeAlerts",
+    "FakeBoardLog",
+    "FakePeople",
+    "FakeRecordLog",
+    "FakeRules",
+    "FakeTakedowns",
+    "FakeWorld",
+    "Step",
+    "no_step",
+]
 
 
 class FakeBoardLog:

@@ -15,11 +15,12 @@ from parley_server.store.board_log import PgBoardLog
 from parley_server.store.migrate import migrate
 from parley_server.store.people import PgPeople
 from parley_server.store.pool import Database, open_database
+from parley_server.store.record_log import PgRecordLog
 from parley_server.store.rules import PgRules
 from parley_server.store.seal import Sealer
 from parley_server.store.takedowns import PgTakedowns
 from tests import samples
-from tests.fakes import FakeAlerts, FakeBoardLog, FakePeople, FakeRules, FakeTakedowns, FakeWorld
+from tests.fakes import FakeAlerts, FakeBoardLog, FakePeople, FakeRecordLog, FakeRules, FakeTakedowns, FakeWorld
 from tests.postgres import PostgresForTests
 
 KEY = b"k" * 32
@@ -32,6 +33,7 @@ class Store:
     log: ports.BoardLog
     other_log: ports.BoardLog
     takedowns: ports.Takedowns
+    record_log: ports.RecordLog
     alerts: ports.Alerts
     people: ports.People
     rules: ports.Rules
@@ -85,7 +87,7 @@ async def postgres_store(url: str) -> AsyncIterator[Store]:
         other_log = await stack.enter_async_context(running(other))
         takedowns, people = PgTakedowns(database, Sealer(KEY)), PgPeople(database)
         await settle(people)
-        yield Store(log, other_log, takedowns, PgAlerts(database), people, PgRules(database))
+        yield Store(log, other_log, takedowns, PgRecordLog(database), PgAlerts(database), people, PgRules(database))
 
 
 @pytest.fixture
@@ -102,7 +104,7 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
         world = FakeWorld()
         log, people = FakeBoardLog(world), FakePeople(world)
         await settle(people)
-        yield Store(log, log, FakeTakedowns(world), FakeAlerts(world), people, FakeRules(world))
+        yield Store(log, log, FakeTakedowns(world), FakeRecordLog(world), FakeAlerts(world), people, FakeRules(world))
     else:
         async with postgres_store(request.getfixturevalue("database_url")) as made:
             yield made

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
@@ -10,7 +11,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.typing import Subprotocol
 
 from parley_client.address import is_loopback
-from parley_client.limits import CLOSE_S, MESSAGE_BYTES_MAX, OPEN_S, SEND_S
+from parley_client.limits import CLOSE_S, MESSAGE_BYTES_MAX, OPEN_S, RECEIVE_BUFFER_BYTES, SEND_S
 from parley_client.retry import Closed
 from parley_protocol import codes
 from parley_protocol.codec import JSON, MSGPACK, SUBPROTOCOLS, Codec, FormatName, decode_server, encode
@@ -50,8 +51,8 @@ class Link(Protocol):
 class WebSocketLink:
     """A ``Link`` over a real socket."""
 
-    def __init__(self, socket: ClientConnection, codec: Codec, on_raw: OnRaw | None) -> None:
-        self._socket = socket
+    def __init__(self, connection: ClientConnection, codec: Codec, on_raw: OnRaw | None) -> None:
+        self._socket = connection
         self._codec = codec
         self._on_raw = on_raw
 
@@ -102,7 +103,7 @@ async def open_websocket(url: str, format: FormatName, on_raw: OnRaw | None = No
     """
     name = next(name for name, known in SUBPROTOCOLS.items() if known == format)
     try:
-        socket = await connect(
+        link = await connect(
             url,
             subprotocols=[Subprotocol(name)],
             compression=None,
@@ -113,6 +114,9 @@ async def open_websocket(url: str, format: FormatName, on_raw: OnRaw | None = No
             ping_interval=None,
             max_size=MESSAGE_BYTES_MAX,
         )
+        connected: socket.socket | None = link.transport.get_extra_info("socket")
+        if connected is not None:
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
     except InvalidStatus as error:
         status, after = error.response.status_code, error.response.headers.get("Retry-After", "")
         after_ms = int(after) * 1000 if after.isascii() and after.isdigit() else None
@@ -121,10 +125,10 @@ async def open_websocket(url: str, format: FormatName, on_raw: OnRaw | None = No
         raise Broken(Closed(f"cannot reach {url}: {str(error) or type(error).__name__}")) from error
     except InvalidURI as error:
         raise ValueError(str(error)) from error
-    if socket.subprotocol != name:
-        await socket.close()
+    if link.subprotocol != name:
+        await link.close()
         raise Broken(Closed(f"the server does not speak {name}", close=codes.VERSION.close))
-    return WebSocketLink(socket, JSON if format == "json" else MSGPACK, on_raw)
+    return WebSocketLink(link, JSON if format == "json" else MSGPACK, on_raw)
 
 
 def _closed(error: ConnectionClosed) -> Closed:

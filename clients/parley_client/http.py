@@ -165,6 +165,11 @@ class Http:
         """Return the operator's catalogue."""
         return [item async for item in self._pages("/v1/policies", "items")]
 
+    async def put_policy(self, policy: str, title: str, ground: str, reference: str, explanation: str) -> Map:
+        """Add a policy to the catalogue, or a new version of one; ``ground``: ``law`` or ``terms``."""
+        body = {"title": title, "ground": ground, "reference": reference, "explanation": explanation}
+        return await self.call("PUT", f"/v1/policies/{_part(policy)}", body)
+
     # Takedowns and cases.
 
     async def takedowns(self, post: str) -> list[Map]:

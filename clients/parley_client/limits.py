@@ -21,6 +21,10 @@ SEND_S: Final = 10.0
 CLOSE_S: Final = 1.0
 """Wait for the peer's side of a closing handshake. Full: TCP is closed without it."""
 
+RECEIVE_BUFFER_BYTES: Final = 16_384
+"""``SO_RCVBUF`` of a connection. Full: the server sees a slow reader and keeps the rest, where a retraction still reaches it; what a
+kernel has taken for a program that is stopped, nobody can recall."""
+
 MESSAGE_BYTES_MAX: Final = 1_048_576
 """One WebSocket message from a server. Full: the connection is dropped."""
 

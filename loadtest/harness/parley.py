@@ -35,7 +35,7 @@ class Parley:
         self.pid = pid
         self.port = port
         self.socket_url = f"ws://127.0.0.1:{port}/v1/ws"
-        self._admin_token = ""
+        self.admin_token = ""
 
     @classmethod
     @asynccontextmanager
@@ -72,7 +72,7 @@ class Parley:
                 server = cls(process.pid, port)
                 try:
                     await server._ready(process)
-                    server._admin_token = await server.sign_in("admin", password)
+                    server.admin_token = await server.sign_in("admin", password)
                 except (ChildError, OSError) as error:
                     tail = log.read_bytes()[-LOG_TAIL_BYTES:].decode(errors="replace")
                     raise ChildError(f"{error}; end of the server's log:\n{tail}") from error
@@ -119,7 +119,7 @@ class Parley:
             ChildError: the server answered with a problem; its text is in the message.
             OSError: the server is not there.
         """
-        return await asyncio.to_thread(self._call, method, path, body, self._admin_token if token is None else token)
+        return await asyncio.to_thread(self._call, method, path, body, self.admin_token if token is None else token)
 
     def cpu(self) -> Cpu:
         """Return the CPU time used so far."""

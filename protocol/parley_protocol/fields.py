@@ -36,10 +36,11 @@ class BadField(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A string of ``bytes_min`` to ``bytes_max`` bytes of UTF-8."""
+    """A string of ``bytes_min`` to ``bytes_max`` bytes of UTF-8, without U+0000 unless ``nul`` lets it pass."""
 
     bytes_max: int
     bytes_min: int = 1
+    nul: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,7 @@ def _reader(hint: Any) -> Read:
 
 
 def _text(bound: Text) -> Read:
-    low, high = bound.bytes_min, bound.bytes_max
+    low, high, nul = bound.bytes_min, bound.bytes_max, bound.nul
 
     def read(value: object) -> str:
         if not isinstance(value, str):
@@ -181,6 +182,9 @@ def _text(bound: Text) -> Read:
                 raise BadField("holds a lone surrogate", code=codes.NOT_TEXT) from None
         if not low <= size <= high:
             raise BadField(f"is {size} bytes, not {low} to {high}")
+        if not nul and "\0" in value:
+            # No store of ours can hold it, and no reader can show it.
+            raise BadField("holds U+0000", code=codes.NOT_TEXT)
         return value
 
     return read

@@ -23,8 +23,8 @@ CaseRef: TypeAlias = Annotated[CaseId, Text(limits.ID_BYTES_MAX)]
 Name: TypeAlias = Annotated[str, Text(limits.NAME_BYTES_MAX)]
 Reason: TypeAlias = Annotated[str, Text(limits.REASON_BYTES_MAX)]
 Emoji: TypeAlias = Annotated[str, Text(limits.EMOJI_BYTES_MAX)]
-# A body that is too long or empty is answered with its own code, so the frame lets it pass (domain/text.py judges it).
-Body: TypeAlias = Annotated[str, Text(limits.FRAME_BYTES_MAX, bytes_min=0)]
+# A body that is too long, empty or no text is answered with its own code, so the frame lets it pass (domain/text.py judges it).
+Body: TypeAlias = Annotated[str, Text(limits.FRAME_BYTES_MAX, bytes_min=0, nul=True)]
 Seq: TypeAlias = Annotated[int, Int()]
 Rev: TypeAlias = Annotated[int, Int(1)]
 Micros: TypeAlias = Annotated[int, Int()]

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Coroutine
@@ -11,8 +12,10 @@ from typing import Any, Final
 from parley_server.app import ADMINISTRATOR, CannotListen, Running, serve
 from parley_server.config import BadSettings, Settings, load
 from parley_server.embedded_postgres import EmbeddedPostgresError
+from parley_server.pipeline.rulebook import CannotCompile
 from parley_server.ports import Unavailable
 from parley_server.store.migrate import MigrationError
+from parley_server.store.seal import BadKey
 from parley_server.telemetry import set_up_logs
 
 CONFIG_FILE: Final = Path("parley.toml")
@@ -28,7 +31,7 @@ def main() -> None:
     set_up_logs(settings.log_format)
     try:
         run(_until_told(settings))
-    except (CannotListen, EmbeddedPostgresError, MigrationError, ValueError) as error:
+    except (BadKey, CannotCompile, CannotListen, EmbeddedPostgresError, MigrationError, ValueError) as error:
         sys.exit(f"parley: {error}")
     except Unavailable as error:
         sys.exit(f"parley: the database cannot be reached: {error}")
@@ -68,15 +71,25 @@ def _greet(settings: Settings, running: Running) -> None:
         lines.append("Identity: UNVERIFIED. Anybody may publish; for development only (PARLEY_IDENTITY).")
     if running.first_password is not None:
         lines += ["", f"Sign in as {ADMINISTRATOR} with this password; it is shown once:", f"    {running.first_password}"]
+    parley = _command()
     lines += [
         "",
         "Three things to try, each in a terminal of its own:",
-        f"    parley login {ADMINISTRATOR} --url {address}",
-        '    parley boards create lobby --name "Lobby" --summary "For everything"',
-        "    parley chat lobby",
+        f"    {parley} login {ADMINISTRATOR} --url {address}",
+        f'    {parley} boards create lobby --name "Lobby" --summary "For everything"',
+        f"    {parley} chat lobby",
         f"or open {address} in a browser. Ctrl-C stops Parley; nothing is lost.",
     ]
     print("\n".join(lines), flush=True)
+
+
+def _command() -> str:
+    """Return how the ``parley`` command is called from where this was started."""
+    beside = Path(sys.executable).parent / "parley"
+    if shutil.which("parley") is not None or not beside.exists():
+        return "parley"
+    here = Path.cwd()
+    return str(beside.relative_to(here) if beside.is_relative_to(here) else beside)
 
 
 if __name__ == "__main__":

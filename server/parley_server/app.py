@@ -19,6 +19,7 @@ from parley_server.clock import World
 from parley_server.config import Settings
 from parley_server.domain.answers import Refused
 from parley_server.domain.people import SiteRole
+from parley_server.domain.signed_note import origin_of
 from parley_server.gateway.door import FrontDoor
 from parley_server.gateway.http.app import make_app
 from parley_server.gateway.http.services import Services, Site, usual_rates
@@ -27,21 +28,24 @@ from parley_server.gateway.lanes import Lanes
 from parley_server.gateway.registry import Registry
 from parley_server.gateway.session import Desk, Session
 from parley_server.gateway.websocket import WebSocket
-from parley_server.pipeline.rulebook import Rulebook
 from parley_server.inspection.stage import Inspected, Stage
 from parley_server.moderation.alerts import AlertStream
 from parley_server.pipeline.accounts import Accounts
 from parley_server.pipeline.announce import Announcer
+from parley_server.pipeline.checkpoints import Checkpoints
 from parley_server.pipeline.directory import Directory
 from parley_server.pipeline.publish import Publisher
 from parley_server.pipeline.rates import Rates
+from parley_server.pipeline.rulebook import Rulebook
 from parley_server.pipeline.takedown import Moderation
+from parley_server.pipeline.watching import Watching
 from parley_server.ports import Unavailable
 from parley_server.store.alerts import PgAlerts
 from parley_server.store.board_log import PgBoardLog
 from parley_server.store.migrate import migrate
 from parley_server.store.people import PgPeople
 from parley_server.store.pool import Database, open_database
+from parley_server.store.record_log import PgRecordLog
 from parley_server.store.rules import PgRules
 from parley_server.store.seal import Sealer, load_or_create_key, read_key
 from parley_server.store.takedowns import PgTakedowns
@@ -100,6 +104,11 @@ async def serve(settings: Settings, world: World | None = None) -> AsyncIterator
         people, rules, alerts = PgPeople(database), PgRules(database), PgAlerts(database)
         board_log, takedowns = PgBoardLog(database, sealer), PgTakedowns(database, sealer)
 
+        record_log = PgRecordLog(database)
+        if added := await record_log.complete():
+            log.info("record_log_completed", leaves=added)
+        checkpoints = Checkpoints(record_log, _log_key(settings), origin_of(settings.site_name), world.now_us)
+
         telemetry = Telemetry()
         stage = Stage(observe=lambda seen: _count(telemetry, seen))
         node = f"{socket.gethostname()}-{secrets.token_hex(3)}"
@@ -133,9 +142,7 @@ async def serve(settings: Settings, world: World | None = None) -> AsyncIterator
         stack.push_async_callback(moderation.close)
         accounts = Accounts(people, directory, registry, world)
         first_password = await _first_start(accounts, settings)
-        telemetry.read_from(
-            Sources(hub.counts, lambda: registry.size, lambda: len(stream), lambda: len(moderation.unrecorded))
-        )
+        telemetry.read_from(Sources(hub.counts, lambda: registry.size, lambda: len(stream), lambda: len(moderation.unrecorded)))
 
         failed: asyncio.Future[None] = loop.create_future()
         for work in (board_log.run(), stream.run(), registry.run(), keep_up(database, world.now_us)):
@@ -152,6 +159,7 @@ async def serve(settings: Settings, world: World | None = None) -> AsyncIterator
             rules=rules,
             people=people,
             hub=hub,
+            checkpoints=checkpoints,
             site=Site(settings.site_name, version("parley"), settings.verified_only, node),
             ready=lambda: _answers(database),
             metrics=telemetry.page,
@@ -159,7 +167,8 @@ async def serve(settings: Settings, world: World | None = None) -> AsyncIterator
             rates=usual_rates() if settings.limits else None,
             world=world,
         )
-        desk = Desk(hub, registry, directory, accounts, publisher, moderation, alerts, stream, world, settings.limits)
+        watching = Watching(alerts, stream, directory, world)
+        desk = Desk(hub, registry, directory, accounts, publisher, moderation, watching, world, settings.limits)
         port = await _open_door(settings, stack, desk, services)
         yield Running(settings.host, port, where, first_password, failed)
 
@@ -214,8 +223,17 @@ def _evidence_key(settings: Settings) -> bytes:
     """Return the key that seals evidence: from the settings, else from its file, made at the first start."""
     if settings.evidence_key is not None:
         return read_key(settings.evidence_key)
-    settings.evidence_key_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return load_or_create_key(settings.evidence_key_path)
+    return _kept_key(settings.evidence_key_path)
+
+
+def _log_key(settings: Settings) -> bytes:
+    """Return the key that signs checkpoints: from its file, made at the first start."""
+    return _kept_key(settings.log_key_path)
+
+
+def _kept_key(path: Path) -> bytes:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return load_or_create_key(path)
 
 
 async def _first_start(accounts: Accounts, settings: Settings) -> str | None:

@@ -79,6 +79,11 @@ class Settings:
         """Where the key that seals evidence is kept, if the environment does not give it."""
         return self.data_dir / "keys" / "evidence.key"
 
+    @property
+    def log_key_path(self) -> Path:
+        """Where the key is kept that signs checkpoints of the record log."""
+        return self.data_dir / "keys" / "log.key"
+
 
 @dataclass(frozen=True, slots=True)
 class BadSettings:

@@ -134,6 +134,8 @@ def _spawn(place: Place, port: int) -> subprocess.Popen[bytes]:
     for name, value in options.items():
         command += ["-c", f"{name}={value}"]
     launcher = [sys.executable, "-I", "-S", bound_child.__file__, str(os.getpid()), str(place.user.uid), str(place.user.gid)]
+    # It may quote rows, and what is in them.
+    place.log.touch(mode=0o600)
     with place.log.open("ab") as log:
         return subprocess.Popen(  # noqa: S603  # Our own program, with arguments that we wrote.
             launcher + command,

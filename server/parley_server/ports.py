@@ -122,6 +122,21 @@ class Takedowns(Protocol):
         ...
 
 
+class RecordLog(Protocol):
+    """The leaves of takedowns and reversals (domain/record_leaf.py), one for each, from 1 on without gap, in the order of commit.
+
+    A leaf commits with its record or not at all. What is returned never changes.
+    """
+
+    async def size(self) -> int:
+        """Return the number of leaves."""
+        ...
+
+    async def leaves(self, after: int, limit: int) -> list[bytes]:
+        """Return leaves above number ``after``, in order."""
+        ...
+
+
 class Alerts(Protocol):
     """The moderators' stream and its cases. ``n`` rises by one with each alert, in the order of commit."""
 
@@ -324,4 +339,3 @@ class Check(Protocol):
     async def inspect(self, item: Item) -> Sequence[Finding]:
         """Return what was seen; only of rules that cover the item's board and field."""
         ...
-

@@ -78,13 +78,14 @@ async def test_an_alert_tells_the_revision_that_its_case_has_now(store: Store) -
 
 
 async def test_of_twenty_claims_at_once_one_holds(store: Store) -> None:
-    _, case = await flagged(store)
-    claims = [store.alerts.claim(CaseAt(case.case, 1), MODERATOR if n % 2 else OTHER.id, 7) for n in range(20)]
-    answers = await asyncio.gather(*claims)
-    [claimed] = [answer for answer in answers if isinstance(answer, Case)]
-    assert (claimed.state, claimed.rev) == ("claimed", 2)
-    standing = Standing(case.case, 2, "claimed", claimed.claimed_by)
-    assert [answer for answer in answers if answer is not claimed] == [Refused(codes.CONFLICT, standing=standing)] * 19
+    for _ in range(5):
+        _, case = await flagged(store)
+        claims = [store.alerts.claim(CaseAt(case.case, 1), MODERATOR if n % 2 else OTHER.id, 7) for n in range(20)]
+        answers = await asyncio.gather(*claims)
+        [claimed] = [answer for answer in answers if isinstance(answer, Case)]
+        assert (claimed.state, claimed.rev) == ("claimed", 2)
+        standing = Standing(case.case, 2, "claimed", claimed.claimed_by)
+        assert [answer for answer in answers if answer is not claimed] == [Refused(codes.CONFLICT, standing=standing)] * 19
 
 
 async def test_a_claim_passes_to_who_saw_it_and_not_after_the_decision(store: Store) -> None:

@@ -349,7 +349,7 @@ async def test_a_record_is_the_statement_of_reasons_and_holds_no_text(store: Sto
         "reason": "It advertises.",
         "facts": "The post advertises a shop.",
         "severity": "medium",
-        "actor": {"type": "rule", "account": None},
+        "actor": {"type": "rule", "account": None, "salt": None, "commitment": None},
         "source": "own-initiative",
         "detection": {
             "automated": True,

@@ -30,6 +30,7 @@ from parley_server.pipeline.directory import Directory
 from parley_server.pipeline.publish import Publisher
 from parley_server.pipeline.rulebook import Rulebook
 from parley_server.pipeline.takedown import Moderation
+from parley_server.pipeline.watching import Watching
 from parley_server.ports import Unavailable
 from tests.fakes import FakeAlerts, FakeBoardLog, FakePeople, FakeRules, FakeTakedowns, FakeWorld
 from tests.simulation.loop import OWNER, VirtualLoop
@@ -91,9 +92,12 @@ class Watched(Hub):
         self._before = before
         self._after = after
 
-    def suppress(self, board: BoardId, post: PostId) -> Refused | None:
+    def suppress(self, board: BoardId, post: PostId, *, reset: bool = True) -> Refused | None:
+        if not reset or self.hides(post):
+            # An author's deletion resets nobody, and what is hidden already is not said again.
+            return super().suppress(board, post, reset=reset)
         self._before(board, post)
-        no = super().suppress(board, post)
+        no = super().suppress(board, post, reset=reset)
         self._after(post)
         return no
 
@@ -186,8 +190,7 @@ class Node:
             self.accounts,
             publisher,
             self.moderation,
-            alerts,
-            self.stream,
+            Watching(alerts, self.stream, self.directory, world),
             world,
             limited=False,
         )

@@ -3,7 +3,7 @@
 import json
 import tomllib
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import typer
 
@@ -64,6 +64,20 @@ def retire_rule(rule: RuleId, url: Url = None, token: Token = None) -> None:
 def list_policies(url: Url = None, token: Token = None) -> None:
     """Show the operator's catalogue, which rules refer to."""
     table(ask(url, token, lambda http: http.policies()), "id", "title", "ground", "reference")
+
+
+@rules.command("policy-put")
+def put_policy(
+    policy: Annotated[str, typer.Argument(metavar="ID", help="The policy's id.")],
+    title: Annotated[str, typer.Option(help="What it is called.")],
+    ground: Annotated[Literal["law", "terms"], typer.Option(help="What it rests on: the law, or the operator's terms.")],
+    reference: Annotated[str, typer.Option(help="The text that grounds it, as a citation or an address.")],
+    explanation: Annotated[str, typer.Option(help="What is not allowed, as authors read it.")],
+    url: Url = None,
+    token: Token = None,
+) -> None:
+    """Add a policy to the catalogue, or a new version of one."""
+    show(ask(url, token, lambda http: http.put_policy(policy, title, ground, reference, explanation)))
 
 
 def _document(file: Path) -> Map:

@@ -20,7 +20,8 @@ T = TypeVar("T")
 Url: TypeAlias = Annotated[str | None, typer.Option("--url", help="Server, as http(s):// or ws(s)://. [env: PARLEY_URL]")]
 Token: TypeAlias = Annotated[str | None, typer.Option("--token", help="Token; empty for a guest. [env: PARLEY_TOKEN]")]
 
-console = Console(soft_wrap=True)
+# In a pipe nothing is cut off: the next program needs whole ids.
+console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 1_000)
 
 
 def fail(message: str) -> typer.Exit:

@@ -62,6 +62,22 @@ def may(person: Person, act: Act, board: Board | None, *, verified_only: bool = 
     return None
 
 
+def may_appoint(person: Person, board: Board | None, now: BoardRole, then: BoardRole) -> Refused | None:
+    """Decide whether ``person`` may turn somebody's role on ``board`` from ``now`` into ``then``.
+
+    A manager's word ends below managers: only the founder makes and unmakes those, and only an administrator a founder.
+    """
+    no = may(person, Act.MANAGE, board)
+    if no is not None or board is None or person.role is SiteRole.ADMINISTRATOR:
+        return no
+    touched = {now, then}
+    if BoardRole.FOUNDER in touched:
+        return Refused(codes.FORBIDDEN, "Only an administrator makes or unmakes a founder.")
+    if BoardRole.MANAGER in touched and person.boards.get(board.id) is not BoardRole.FOUNDER:
+        return Refused(codes.FORBIDDEN, "Only the founder makes or unmakes a manager.")
+    return None
+
+
 def administers(person: Person) -> Refused | None:
     """Decide whether ``person`` may change the site itself: accounts, policies, rules, boards."""
     if person.account is None:

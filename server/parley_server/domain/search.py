@@ -16,9 +16,8 @@ TOKEN_CHARACTERS_MAX: Final = 64
 
 _HAN: Final = r"\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
 # A word may carry marks: Devanagari and Thai write vowels as marks, and so does decomposed Latin that has no composed form.
-_RUN: Final = re.compile(
-    rf"(?P<han>[{_HAN}]+)|(?P<word>[^\W_{_HAN}]+(?:[\u0300-\u036f\u0900-\u0dff\u0e31-\u0e4e][^\W_{_HAN}]*)*)"
-)
+# Two groups: a run of Han, or a word.
+_RUN: Final = re.compile(rf"([{_HAN}]+)|([^\W_{_HAN}]+(?:[\u0300-\u036f\u0900-\u0dff\u0e31-\u0e4e][^\W_{_HAN}]*)*)")
 _ASCII_WORD: Final = re.compile(r"[a-z0-9]+")
 
 
@@ -36,12 +35,12 @@ def tokens(text: str) -> list[str]:
         words = _ASCII_WORD.findall(text.lower())
         return list(dict.fromkeys(word[:TOKEN_CHARACTERS_MAX] for word in words))[:TOKENS_MAX]
     found: dict[str, None] = {}
-    for run in _RUN.finditer(_fold(text)):
-        if han := run["han"]:
+    for han, word in _RUN.findall(_fold(text)):
+        if han:
             found.update(dict.fromkeys(han))
             found.update(dict.fromkeys(han[i : i + 2] for i in range(len(han) - 1)))
         else:
-            found[run["word"][:TOKEN_CHARACTERS_MAX]] = None
+            found[word[:TOKEN_CHARACTERS_MAX]] = None
         if len(found) >= TOKENS_MAX:
             break
     return list(found)[:TOKENS_MAX]
@@ -61,4 +60,4 @@ def _fold(text: str) -> str:
 
 def _is_han(word: str) -> bool:
     run = _RUN.fullmatch(word)
-    return run is not None and run["han"] is not None
+    return run is not None and run[1] is not None

@@ -121,8 +121,8 @@ def judge(ruleset: int, findings: Iterable[Finding], failures: Iterable[Failure]
         else ``Flag`` or ``Allow``. Findings lead with the heaviest effect, then the greatest severity, then the rule's id, so that
         the same message gives the same verdict whatever order the checks answered in.
     """
-    seen = tuple(sorted(findings, key=lambda f: (-_WEIGHTS[f.rule.effect], -f.rule.severity.rank, f.rule.id, f.span or (0, 0))))
-    failed = tuple(sorted(failures, key=lambda f: (f.rule.id, f.check)))
+    seen = tuple(sorted(findings, key=_lead))
+    failed = tuple(sorted(failures, key=lambda f: (f.rule.id, f.check, f.cause)))
     heaviest = _WEIGHTS[seen[0].rule.effect] if seen else None
     if heaviest is _Weight.REFUSE:
         return Refuse(ruleset, seen)
@@ -134,3 +134,9 @@ def judge(ruleset: int, findings: Iterable[Finding], failures: Iterable[Failure]
         return Withhold(ruleset, seen, holding)
     passing = tuple(f for f in failed if f.rule.fail is FailMode.ALLOW_AND_RESCAN)
     return Flag(ruleset, seen, passing) if seen else Allow(ruleset, passing)
+
+
+def _lead(finding: Finding) -> tuple[int, int, str, str, tuple[int, int], str, str]:
+    """Return what orders findings. Every part of them that can differ within one rule set is in it, or their order would be chance."""
+    rule = finding.rule
+    return (-_WEIGHTS[rule.effect], -rule.severity.rank, rule.id, finding.field, finding.span or (0, 0), finding.check, finding.passage)

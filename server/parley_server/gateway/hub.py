@@ -44,12 +44,13 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True, eq=False)
 class Group:
-    """Readers of one board that get the same bytes. ``live``: those that keep up; ``size``: all of them."""
+    """Readers of one board that get the same bytes. ``live``: those that keep up; ``size``: all of them; ``turn``: of its last write."""
 
     form: int
     kinds: Kinds
     live: "set[Reader]" = field(default_factory=set)
     size: int = 0
+    turn: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -93,15 +94,34 @@ class Room:
 
 
 class Reader:
-    """A connection as the hub sees it: its lanes, and the group that it reads each board in."""
+    """A connection as the hub sees it: its lanes, and the group that it reads each board in.
 
-    __slots__ = ("catching_up", "cut", "groups", "lanes")
+    ``said``: bytes that are no events, written behind everything that its groups were given up to the turn ``said_turn``.
+    """
+
+    __slots__ = ("catching_up", "cut", "groups", "lanes", "said", "said_turn")
 
     def __init__(self, lanes: Lanes, cut: Callable[[codes.Code], None]) -> None:
         self.lanes = lanes
         self.cut = cut
         self.groups: dict[BoardId, Group] = {}
         self.catching_up: asyncio.Task[None] | None = None
+        self.said = 0
+        self.said_turn = 0
+
+    def turn(self) -> int:
+        """Return the turn of the last write to any of its groups."""
+        return max((group.turn for group in self.groups.values()), default=0)
+
+    def says(self, size: int) -> None:
+        """Note that bytes which are no event were written."""
+        turn = self.turn()
+        self.said = self.said + size if turn == self.said_turn else size
+        self.said_turn = turn
+
+    def said_last(self) -> int:
+        """Return how many bytes at least stand behind the last event that it was given."""
+        return self.said if self.turn() == self.said_turn else 0
 
 
 @dataclass(slots=True)
@@ -147,6 +167,7 @@ class Hub:
         self._suppressed: dict[PostId, Hidden] = {}
         self._reads = asyncio.Semaphore(limits.CATCH_UPS_MAX)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._turn = 0
         # Readers that left boards while bytes of theirs were not with the peer, with those boards.
         self._parting: dict[Reader, set[BoardId]] = {}
         self.paused: set[Reader] = set()
@@ -276,19 +297,24 @@ class Hub:
         room.unsure = True
         self._heal_soon(room)
 
-    def suppress(self, board: BoardId, post: PostId) -> Refused | None:
+    def suppress(self, board: BoardId, post: PostId, *, reset: bool = True) -> Refused | None:
         """Hide a post from everything that leaves from now on, and tell its readers ahead of content (P2, P3).
 
         A connection whose unsent bytes may hold the body is reset; it meets the tombstone when it resumes.
+
+        Args:
+            reset: false for an author's own act, which is no reason to cut anybody off, the author first of all.
         """
         hidden = self._suppressed.get(post)
-        if hidden is None:
-            if len(self._suppressed) >= limits.SUPPRESSED_MAX:
-                return Refused(codes.LIMITED, scope="retractions", retry_after_ms=1_000)
-            hidden = self._suppressed[post] = Hidden()
-        hidden.claims += 1
+        if hidden is not None:
+            # Two moderators at once: said already, and the event of the first may be out, which nothing may follow.
+            hidden.claims += 1
+            return None
+        if len(self._suppressed) >= limits.SUPPRESSED_MAX:
+            return Refused(codes.LIMITED, scope="retractions", retry_after_ms=1_000)
+        self._suppressed[post] = Hidden(claims=1)
         self.counts.suppressed += 1
-        for reader in [reader for reader, boards in self._parting.items() if board in boards]:
+        for reader in [reader for reader, boards in self._parting.items() if reset and board in boards]:
             # What it was given is not counted any more. Rare: a ban, an unsubscription or a closing handshake a moment ago.
             if reader.lanes.sink.unsent():
                 self.counts.resets += 1
@@ -299,7 +325,7 @@ class Hub:
         if room is None:
             return None
         messages: list[bytes | None] = [None] * len(FORMATS)
-        for reader in self._blank(room, post):
+        for reader in self._blank(room, post, reset=reset):
             form = reader.lanes.form
             data = messages[form]
             if data is None:
@@ -525,7 +551,7 @@ class Hub:
             self._stopped_at(hidden, event.seq)
         if isinstance(event, Retracted | Deleted):
             # Usually done before, by the suppression; not where the store tells of it first.
-            self._blank(room, event.post)
+            self._blank(room, event.post, reset=isinstance(event, Retracted))
         entry = hot.append(event, stopped=self._covers(event))
         room.fresh.append(entry)
         if not room.flushing:
@@ -537,12 +563,12 @@ class Hub:
             else:
                 loop.call_later(wait, self._flush, room)
 
-    def _blank(self, room: Room, post: PostId) -> list[Reader]:
-        """Forget a post's body, and reset whoever may have it among unsent bytes; returns the other readers."""
+    def _blank(self, room: Room, post: PostId, *, reset: bool) -> list[Reader]:
+        """Forget a post's body, and, for a ``reset``, cut whoever may have it among unsent bytes; returns the other readers."""
         seqs = {entry.event.seq for entry in room.hot.blank(post)} if room.hot is not None else set()
         others: list[Reader] = []
         for reader in list(room.readers()):
-            if _may_hold(room, reader, post, seqs):
+            if reset and _may_hold(room, reader, post, seqs):
                 self.counts.resets += 1
                 reader.cut(codes.STALE)
             else:
@@ -583,6 +609,8 @@ class Hub:
                 if not parts:
                     continue
                 data = b"".join(parts)
+                self._turn += 1
+                group.turn = self._turn
                 # A copy: a write may pause its reader, which leaves the group.
                 readers = tuple(group.live)
                 for reader in readers:
@@ -618,6 +646,7 @@ class Hub:
         if parts:
             self.counts.writes += 1
             self.counts.deliveries += len(parts)
+            reader.said = 0
             lanes.sink.write(b"".join(parts))
 
     async def _catch_up(self, reader: Reader, room: Room) -> None:
@@ -650,6 +679,8 @@ class Hub:
 
     def _control(self, reader: Reader, data: bytes) -> None:
         """Send on the control lane; a lane that is full ends the connection."""
+        if not reader.lanes.paused:
+            reader.says(len(data))
         if not reader.lanes.control(data):
             self.counts.slow_cuts += 1
             reader.cut(codes.SLOW)
@@ -661,6 +692,7 @@ class Hub:
                 data = message(frame, group.form)
                 for reader in tuple(group.live):
                     if reader is not but:
+                        reader.says(len(data))
                         reader.lanes.sink.write(data)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -700,6 +732,10 @@ def _may_hold(room: Room, reader: Reader, post: PostId, seqs: set[int]) -> bool:
     unsent = lanes.sink.unsent()
     if unsent == 0:
         lanes.tail = None
+        return False
+    # Suppressions, beats and the like come last: a reader of a quiet board is not reset because a beat is on its way.
+    unsent -= reader.said_last()
+    if unsent <= 0:
         return False
     if lanes.tail is not None:
         followed = lanes.tail.followed_by(post)

@@ -16,8 +16,9 @@ from parley_server.clock import World
 from parley_server.gateway.hub import Hub, Reader
 from parley_server.gateway.wire import message
 
-_SLICES: Final = BEAT_MS // 1_000
-"""Connections hear a beat in turn, one slice of them each second."""
+_SLICES: Final = BEAT_MS * 3 // 4 // 1_000
+"""Connections hear a beat in turn, one slice of them each second. A round is shorter than ``BEAT_MS``: each sweep takes time as well, and
+what was announced must hold on a busy server too."""
 
 
 class Member(Protocol):

@@ -5,7 +5,7 @@ commit; each decision is made from the directory as of now, never from what was 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final, assert_never
 
@@ -20,7 +20,7 @@ from parley_protocol.frames import BoardState, Bye, ClientFrame, Error, Held, Ok
 from parley_protocol.ids import AccountId, BoardId, SessionId
 from parley_server import limits
 from parley_server.clock import World
-from parley_server.domain.access import Act, administers, may, moderates
+from parley_server.domain.access import Act, may
 from parley_server.domain.answers import Refused
 from parley_server.domain.people import Person
 from parley_server.domain.takedowns import Filed
@@ -30,22 +30,26 @@ from parley_server.gateway.lanes import Lanes
 from parley_server.gateway.registry import Registry
 from parley_server.gateway.websocket import WebSocket
 from parley_server.gateway.wire import FORMATS, message
-from parley_server.moderation.alerts import AlertStream, Watcher
 from parley_server.pipeline.accounts import Accounts
 from parley_server.pipeline.directory import Directory
 from parley_server.pipeline.publish import Publisher
 from parley_server.pipeline.takedown import Moderation
-from parley_server.ports import Alerts, Unavailable
+from parley_server.pipeline.watching import Watch, Watching, sees_nothing
+from parley_server.ports import Unavailable
 
 log = structlog.get_logger(__name__)
 
 VERSION: Final = 1
 """Wire version that is spoken here."""
 
-SITE: Final = "site"
-"""Scope of a watch that covers every board."""
-
-_ANNOUNCED: Final = ("FRAME_BYTES_MAX", "BODY_BYTES_MAX", "SUBSCRIPTIONS_MAX", "RESUME_EVENTS_MAX", "HISTORY_EVENTS_MAX", "HELLO_WITHIN_MS")
+_ANNOUNCED: Final = (
+    "FRAME_BYTES_MAX",
+    "BODY_BYTES_MAX",
+    "SUBSCRIPTIONS_MAX",
+    "RESUME_EVENTS_MAX",
+    "HISTORY_EVENTS_MAX",
+    "HELLO_WITHIN_MS",
+)
 _LIMITS: Final[dict[str, int]] = {name.lower(): getattr(wire_limits, name) for name in _ANNOUNCED} | {
     "frames_per_s": limits.FRAMES_PER_S,
     "frames_burst": limits.FRAMES_BURST,
@@ -65,8 +69,7 @@ class Desk:
     accounts: Accounts
     publisher: Publisher
     moderation: Moderation
-    alerts: Alerts
-    stream: AlertStream
+    watching: Watching
     world: World
     limited: bool
 
@@ -82,7 +85,7 @@ class Session:
         "_limited",
         "_socket",
         "_tasks",
-        "_watcher",
+        "_watch_held",
         "account",
         "expires_at_us",
         "reader",
@@ -95,7 +98,7 @@ class Session:
         # Frames that came before the welcome was sent; ``None`` from then on.
         self._backlog: list[ClientFrame] | None = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._watcher: Watcher | None = None
+        self._watch_held: Watch | None = None
         self._allowance = float(limits.FRAMES_BURST)
         self._allowed_at = 0.0
         self._limited = 0
@@ -137,8 +140,8 @@ class Session:
         desk.registry.met(self)
         desk.hub.gone(self.reader)
         desk.registry.leave(self)
-        if self._watcher is not None:
-            desk.stream.leave(self._watcher)
+        if self._watch_held is not None:
+            desk.watching.leave(self._watch_held)
         if self.account is not None:
             desk.directory.leave(self.account)
             self.account = None
@@ -185,15 +188,15 @@ class Session:
             if no is not None:
                 desk.hub.leave(self.reader, board)
                 self.send(Error(codes.REVOKED.name, "Your access to this board was withdrawn.", scope=board))
-        if self._watcher is not None and moderates(person) == frozenset():
-            desk.stream.leave(self._watcher)
-            self._watcher = None
+        if self._watch_held is not None and sees_nothing(self._watch_held):
+            desk.watching.leave(self._watch_held)
+            self._watch_held = None
             self.send(Error(codes.REVOKED.name, "You no longer moderate here.", scope="watch"))
 
     # Hello.
 
     def _before_welcome(self, frame: ClientFrame, backlog: list[ClientFrame]) -> None:
-        if isinstance(frame, frames.Hello) and self.reader.lanes.form >= 0 and not backlog:
+        if isinstance(frame, frames.Hello) and not backlog:
             backlog.append(frame)
             self._run(self._welcome(frame))
         elif not backlog:
@@ -308,7 +311,7 @@ class Session:
             case frames.Claim():
                 done = await desk.moderation.claim(person, frame)
             case frames.Ack():
-                done = await self._acknowledge(person, frame)
+                done = await desk.watching.acknowledge(person, frame.alert)
             case _:
                 raise AssertionError(f"{frame.type} is answered elsewhere")
         match done:
@@ -331,17 +334,16 @@ class Session:
         kinds = kinds_of(frame.kinds)
         if kinds is None:
             return self._refuse(frame.id, Refused(codes.BAD_FIELD, "There is no such kind of event.", scope="kinds"))
-        if frame.board in self.reader.groups:
-            return self._refuse(frame.id, Refused(codes.AGAIN, "This connection follows the board already."))
-        if len(self.reader.groups) >= wire_limits.SUBSCRIPTIONS_MAX:
-            return self._refuse(frame.id, Refused(codes.LIMITED, scope="subscriptions"))
         state = await self._start_of(frame.board, frame.epoch, frame.seq)
         if isinstance(state, Refused):
             return self._refuse(frame.id, state)
         if self.reader.lanes.closed:
             return None
-        if frame.board in self.reader.groups:
-            return self._refuse(frame.id, Refused(codes.AGAIN))
+        # After the waiting: requests of one connection run beside each other, and must not pass the limit together.
+        if frame.board not in self.reader.groups and len(self.reader.groups) >= wire_limits.SUBSCRIPTIONS_MAX:
+            return self._refuse(frame.id, Refused(codes.LIMITED, scope="subscriptions", retry_after_ms=1_000))
+        # A board that is followed already is followed anew, from here.
+        desk.hub.leave(self.reader, frame.board)
         self.send(Ok(frame.id, board=state.board, epoch=state.epoch, head=state.head, recovered=state.recovered, gap=state.gap))
         return desk.hub.follow(self.reader, state, kinds, frame.seq)
 
@@ -380,40 +382,23 @@ class Session:
 
     async def _watch(self, frame: frames.Watch) -> None:
         """Follow the alerts: the answer, what was missed, then live."""
-        desk = self._desk
-        scope = frame.scope
-        person = desk.directory.present(self.account)
-        no = administers(person) if scope == SITE else may(person, Act.MODERATE, desk.directory.board(BoardId(scope)))
-        if no is None and len(desk.stream) >= limits.WATCHERS_MAX:
-            no = Refused(codes.LIMITED, scope="watchers", retry_after_ms=10_000)
-        head = 0 if no is not None else await desk.stream.head()
-        if no is None and frame.after is not None and frame.after > head:
-            no = Refused(codes.BAD_CURSOR)
-        if no is not None:
-            return self._refuse(frame.id, no)
+        watching = self._desk.watching
+        watch = await watching.open(self.account, frame.scope, frame.after, self.send, lambda: not self.reader.lanes.paused)
+        if isinstance(watch, Refused):
+            self._refuse(frame.id, watch)
+            return
         if self.reader.lanes.closed:
-            # Gone meanwhile: nobody would ever take the watcher away.
-            return None
-        if self._watcher is not None:
-            desk.stream.leave(self._watcher)
-
-        def boards() -> frozenset[str] | None:
-            seen = moderates(desk.directory.present(self.account))
-            return seen if scope == SITE else (frozenset({scope}) if seen is None or scope in seen else frozenset())
-
-        watcher = self._watcher = Watcher(boards, self.send, lambda: not self.reader.lanes.paused)
-        self.send(Ok(frame.id, head=head))
+            return
+        if self._watch_held is not None:
+            watching.leave(self._watch_held)
+        self._watch_held = watch
+        self.send(Ok(frame.id, head=watch.head))
         try:
-            return await desk.stream.watch(watcher, frame.after)
+            await watching.follow(watch)
         except Unavailable as error:
-            # It was told that it watches, and would wait for ever: it comes back with its cursor.
+            # The request was answered already; what it began cannot go on, so the client comes back with its cursor.
             log.warning("watch_failed", account=self.account, cause=str(error))
-            return self.close(codes.OVERLOADED, after_ms=1_000)
-
-    async def _acknowledge(self, person: Person, frame: frames.Ack) -> Refused | None:
-        if person.account is None:
-            return Refused(codes.UNAUTHENTICATED)
-        return await self._desk.alerts.acknowledge(frame.alert, person.account, self._desk.world.now_us(), moderates(person))
+            self.close(codes.OVERLOADED, after_ms=1_000)
 
     # Inside.
 
@@ -478,5 +463,3 @@ class Session:
 def may_stay(person: Person) -> Refused | None:
     """Say whether an account may have an open connection at all."""
     return Refused(codes.REVOKED) if person.state != "active" else None
-
-

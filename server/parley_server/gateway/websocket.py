@@ -9,12 +9,14 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol, cast
 
-from websockets.frames import Frame, Opcode
+from websockets.exceptions import NegotiationError, PayloadTooBig
+from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
+from parley_protocol import codes
 from parley_protocol.codec import SUBPROTOCOLS
 from parley_protocol.codes import Code
 from parley_protocol.limits import FRAME_BYTES_MAX
@@ -47,9 +49,22 @@ class Inbound(Protocol):
         """The transport has room again."""
         ...
 
+    def close(self, code: Code) -> None:
+        """Say why, then close: the message that came is none that can be handed on."""
+        ...
+
     def lost(self) -> None:
         """The connection is gone."""
         ...
+
+
+class _ServerProtocol(ServerProtocol):
+    """The library's, with our own close number for a message over the limit."""
+
+    def fail(self, code: CloseCode | int, reason: str = "") -> None:
+        if code == CloseCode.MESSAGE_TOO_BIG:
+            code, reason = codes.TOO_LARGE.close or code, codes.TOO_LARGE.name
+        super().fail(code, reason)
 
 
 class WebSocket(asyncio.Protocol):
@@ -62,8 +77,7 @@ class WebSocket(asyncio.Protocol):
         self._begin = begin
         self._inbound: Inbound | None = None
         self._parts: list[bytes] | None = None
-        # Twice the limit: a message over it is answered with our own code; one far over it is cut by the parser (1009).
-        self._protocol = ServerProtocol(select_subprotocol=_select, max_size=FRAME_BYTES_MAX * 2, logger=_quiet)
+        self._protocol = _ServerProtocol(select_subprotocol=_select, max_size=FRAME_BYTES_MAX, logger=_quiet)
         self._transport: asyncio.Transport | None = None
         self.lanes: Lanes | None = None
 
@@ -87,6 +101,8 @@ class WebSocket(asyncio.Protocol):
                 self._accept(event)
             elif isinstance(event, Frame):
                 self._frame(event)
+        if self._inbound is not None and isinstance(protocol.parser_exc, PayloadTooBig):
+            self._inbound.close(codes.TOO_LARGE)
         self._flush()
 
     def eof_received(self) -> None:
@@ -169,14 +185,20 @@ class WebSocket(asyncio.Protocol):
         if (
             frame.opcode not in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
             or self._inbound is None
-            or (self.lanes and self.lanes.closed)
+            or self.lanes is None
+            or self.lanes.closed
         ):
+            return
+        if frame.opcode is not Opcode.CONT and FORMATS[self.lanes.form].text != (frame.opcode is Opcode.TEXT):
+            # A message of the other kind is none of this connection's format, whatever it holds.
+            self._inbound.close(codes.MALFORMED)
             return
         if self._parts is None and frame.fin:
             self._inbound.received(bytes(frame.data))
             return
         self._parts = self._parts or []
-        self._parts.append(bytes(frame.data))
+        if frame.data:  # Empty fragments count towards no limit: they are not kept.
+            self._parts.append(bytes(frame.data))
         if frame.fin:
             data = b"".join(self._parts)
             self._parts = None
@@ -190,6 +212,11 @@ class WebSocket(asyncio.Protocol):
         for data in self._protocol.data_to_send():
             if data:
                 transport.write(data)
+            elif isinstance(self._protocol.parser_exc, PayloadTooBig) and transport.can_write_eof():
+                # The peer is still sending what is too large: closing now would reset the connection before it reads why.
+                transport.write_eof()
+                self._registry.expect(self, CLOSE_WITHIN_S)
+                return
             else:
                 transport.close()
                 return
@@ -204,4 +231,6 @@ def _select(protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprot
     for name in SUBPROTOCOLS:
         if name in offered:
             return Subprotocol(name)
+    if offered:
+        raise NegotiationError("none of these subprotocols is spoken here")
     return None

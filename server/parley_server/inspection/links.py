@@ -26,6 +26,7 @@ _NAME: Final = re.compile(r"[^\s\x00-,/:-@\[-^`{-\x7f\u00a1-\u00bf\u2000-\u206f\
 _ASCII_NAME: Final = re.compile(r"[a-z0-9._-]+")
 _DOTS: Final = re.compile(r"\.{2,}")
 _IDEOGRAPHIC_STOP: Final = "\u3002"
+_INNER_DOT: Final = re.compile(r"\.[^\s.]")
 # What makes an address of what follows. A browser takes any number of slashes after a scheme of the web, also backward ones.
 _ADDRESS: Final = re.compile(r"(?:https?|ftp|wss?):[/\\]*|//+")
 _AUTHORITY: Final = re.compile(r"[^\s/\\?#<>\"'()|]*")
@@ -80,11 +81,11 @@ class Links:
                 for rule in self._listed.get(domain, ()):
                     if rule.head.id not in met and rule.covers(item.board, item.field):
                         met[rule.head.id] = (rule, name)
-        others = [(rule, domains) for rule, domains in self._others if rule.covers(item.board, item.field)]
-        for name in links(text) if others else ():
-            for rule, domains in others:
-                if rule.head.id not in met and not any(domain in domains for domain in _upwards(name.host)):
-                    met[rule.head.id] = (rule, name)
+        for rule, domains in self._others:
+            if rule.covers(item.board, item.field):
+                elsewhere = (name for name in links(text) if not any(domain in domains for domain in _upwards(name.host)))
+                if (first := next(elsewhere, None)) is not None:
+                    met[rule.head.id] = (rule, first)
         if not met:
             return ()
         at = origin(item.text)
@@ -107,6 +108,8 @@ def canonical(host: str) -> str:
 
     What differs only by case folding (``straße.example``, ``strasse.example``) compares as equal.
     """
+    if host.isascii() and "xn--" not in (host := host.lower()):
+        return host.strip(".")
     labels = normalise(host).replace(_IDEOGRAPHIC_STOP, ".").strip(".").split(".")
     return ".".join(_label(label) for label in labels)
 
@@ -143,8 +146,11 @@ def links(text: str) -> Iterator[Name]:
 
 
 def _may_link(text: str) -> bool:
-    """Say whether a text can hold a name at all, cheaply: most cannot."""
-    return "." in text or _IDEOGRAPHIC_STOP in text or "%" in text or "//" in text or ":" in text
+    """Say whether a text can hold a name or an address at all: most cannot, and this is all that they cost (0.5 µs)."""
+    if _INNER_DOT.search(text) is not None or "//" in text or "%" in text or _IDEOGRAPHIC_STOP in text:
+        return True
+    # Any scheme of _ADDRESS ends so.
+    return "p:" in text or "s:" in text
 
 
 def _readings(text: str) -> Iterator[tuple[str, bool]]:
@@ -198,9 +204,12 @@ def _label(label: str) -> str:
     if not label.startswith("xn--") or len(label) > _LABEL_MAX:
         return label
     try:
-        return normalise(label[4:].encode("ascii").decode("punycode"))
-    except UnicodeError:
+        letters = label[4:].encode("ascii").decode("punycode")
+        # The decoder also makes lone surrogates, which no record could hold.
+        letters.encode()
+    except (UnicodeError, ValueError, OverflowError):
         return label
+    return normalise(letters)
 
 
 def _is_public(host: str) -> bool:

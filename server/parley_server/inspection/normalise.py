@@ -10,6 +10,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 
 NAME: Final = "fold"
@@ -103,21 +104,19 @@ def origin(text: str) -> Origin:
 def _letters(text: str) -> str:
     """Fold everything but whitespace.
 
-    The order is that of a compatibility caseless match (Unicode §3.13, D146) with the invisible taken out first, since it keeps marks
-    from their letters, and last, since a compatibility form may stand for it.
+    The order is that of a compatibility caseless match (Unicode §3.13, D146). The invisible goes first, since it keeps marks from
+    their letters; no compatibility form stands for something invisible that is not invisible itself.
     """
     text = _IGNORED.sub("", text)
-    if not unicodedata.is_normalized("NFKC", text) or "\u0345" in text:
+    if not unicodedata.is_normalized("NFKC", text):
         text = unicodedata.normalize("NFKC", unicodedata.normalize("NFD", text).casefold())
-    text = unicodedata.normalize("NFKC", text.casefold())
-    return _IGNORED.sub("", text)
+    return unicodedata.normalize("NFKC", text.casefold())
 
 
 def _clusters(text: str) -> list[tuple[int, int, str]]:
     """Cut a text where its parts fold by themselves: (first, end, folded)."""
     cuts = [n for n, letter in enumerate(text) if n == 0 or _begins(letter)]
-    ends = [*cuts[1:], len(text)]
-    return [(first, end, _cluster(text[first:end])) for first, end in zip(cuts, ends, strict=True)]
+    return [(first, end, _cluster(text[first:end])) for first, end in pairwise([*cuts, len(text)])]
 
 
 def _cluster(letters: str) -> str:

@@ -68,7 +68,11 @@ def masked(text: str, spans: tuple[tuple[int, int], ...] = ()) -> str:
     for index in range(begin, end):
         letter = text[index]
         if not letter.isprintable():
-            letter = " "
+            # A line break parts words; anything else that cannot be seen does not.
+            letter = " " if letter.isspace() else ""
+            in_word = in_word and not letter
+            out.append(letter)
+            continue
         hidden = any(start <= index < stop for start, stop in cover)
         out.append(_MASK if hidden and in_word and letter.isalnum() else letter)
         in_word = letter.isalnum()

@@ -14,7 +14,7 @@ from parley_protocol import codes
 from parley_protocol.ids import AccountId, BoardId, SessionId, is_slug
 from parley_server import limits
 from parley_server.clock import World
-from parley_server.domain.access import Act, administers, may
+from parley_server.domain.access import Act, administers, may, may_appoint
 from parley_server.domain.answers import Refused
 from parley_server.domain.people import AccountState, Board, BoardRole, BoardState, Level, Person, SiteRole, Visibility
 from parley_server.gateway.registry import Registry
@@ -29,6 +29,9 @@ PASSWORD_CHARS: Final = (8, 256)
 
 NAME_CHARS: Final = (1, 48)
 """Fewest and most code points of a display name or a board's name."""
+
+EVERY_BOARD: Final = "site"
+"""What a watch of all boards is called, so no board can be."""
 
 SUMMARY_CHARS_MAX: Final = 500
 """Most code points of a board's summary."""
@@ -126,15 +129,15 @@ class Accounts:
     async def found_board(self, by: Person, slug: str, name: str, summary: str, visibility: Visibility) -> Board | Refused:
         """Create a board; only administrators, until boards can be applied for."""
         no = administers(by) or _bad_name(name, "name")
-        if no is None and not is_slug(slug):
-            no = Refused(codes.BAD_FIELD, "A slug has 1 to 64 of a-z, 0-9 and inner hyphens.", scope="slug")
+        if no is None and (not is_slug(slug) or slug == EVERY_BOARD):
+            no = Refused(
+                codes.BAD_FIELD, f"A slug has 1 to 64 of a-z, 0-9 and inner hyphens, and is not {EVERY_BOARD}.", scope="slug"
+            )
         if no is None and len(summary) > SUMMARY_CHARS_MAX:
             no = Refused(codes.BAD_FIELD, f"A summary has at most {SUMMARY_CHARS_MAX} characters.", scope="summary")
         if no is not None or by.account is None:
             return no or Refused(codes.UNAUTHENTICATED)
-        board = Board(
-            BoardId(slug), name, summary, self.world.new_id(), visibility=visibility, created_at_us=self.world.now_us()
-        )
+        board = Board(BoardId(slug), name, summary, self.world.new_id(), visibility=visibility, created_at_us=self.world.now_us())
         no = await self.store.create_board(board, by.account)
         if no is not None:
             return no
@@ -164,7 +167,9 @@ class Accounts:
 
     async def give_role(self, by: Person, board: BoardId, account: AccountId, role: BoardRole) -> Refused | None:
         """Give a role on a board; its managers. Open connections of the account are bound before this returns."""
-        no = may(by, Act.MANAGE, self.directory.board(board))
+        whose = await self.store.person(account)
+        now = BoardRole.MEMBER if whose is None else whose.boards.get(board, BoardRole.MEMBER)
+        no = may_appoint(by, self.directory.board(board), now, role)
         if no is None and by.account == account:
             no = Refused(codes.FORBIDDEN, "Nobody changes their own role.")
         if no is not None or by.account is None:

@@ -57,11 +57,7 @@ class Publisher:
             Unavailable: the store did not answer; the same nonce again finds out whether it was stored.
         """
         board = self.directory.board(frame.board)
-        no = (
-            may(person, Act.PUBLISH, board, verified_only=self.verified_only)
-            or check_body(frame.body)
-            or self._too_fast(person)
-        )
+        no = may(person, Act.PUBLISH, board, verified_only=self.verified_only) or check_body(frame.body) or self._too_fast(person)
         if no is not None:
             return no
         if frame.attachments:
@@ -149,7 +145,7 @@ class Publisher:
             done = await self.log.delete(frame.post, person.account, self.world.now_us())
         if isinstance(done, Refused):
             return done
-        self.hub.suppress(info.board, frame.post)
+        self.hub.suppress(info.board, frame.post, reset=False)
         self.hub.publish(done)
         self.announcer.settled(frame.post, done.seq)
         return Ok(frame.id, post=frame.post, seq=done.seq)
@@ -254,7 +250,9 @@ class Publisher:
         """A post that is not published, or on a board that they may not see, does not exist for them."""
         if info is None or info.state is not PostState.PUBLISHED:
             return Refused(codes.POST_STOPPED if info is not None and info.author.id == person.account else codes.NO_POST)
-        return may(person, act, self.directory.board(info.board), verified_only=self.verified_only)
+        no = may(person, act, self.directory.board(info.board), verified_only=self.verified_only)
+        # The board is not theirs to see: then neither is whether the post exists.
+        return Refused(codes.NO_POST) if no is not None and no.code is codes.NO_BOARD else no
 
     def _own(self, person: Person, info: PostInfo | None, act: Act = Act.PUBLISH) -> Refused | None:
         no = self._visible(person, info, act)

@@ -91,7 +91,10 @@ class Rulebook:
         rule = await asyncio.to_thread(_usable, document, 0)
         if isinstance(rule, BadRule):
             return rule
-        if self.policy(rule.head.policy) is None:
+        if rule.head.policy not in self._policies:
+            # Another node may have added it.
+            await self._load_policies()
+        if rule.head.policy not in self._policies:
             return Refused(codes.NO_POLICY, f"The catalogue has no policy {rule.head.policy}.", scope="policy")
         return rule.head.id, await self._rules.add(document, rule.head.id, by, self._clock())
 
@@ -145,8 +148,11 @@ class Rulebook:
             # Another node changed the rules between the reading and the storing: what was compiled is not the whole of it.
             await self._load()
 
-    async def _load(self) -> None:
+    async def _load_policies(self) -> None:
         self._policies = {policy.id: policy for policy in await self._rules.policies()}
+
+    async def _load(self) -> None:
+        await self._load_policies()
         version, live = await self._rules.live()
         compiled = await asyncio.to_thread(_compile, version, live, self._recent, None)
         if isinstance(compiled, BadRule):

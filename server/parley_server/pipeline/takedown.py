@@ -57,9 +57,7 @@ class Moderation:
     world: World
     unrecorded: dict[PostId, asyncio.Task[None]] = field(default_factory=dict)
 
-    async def retract(
-        self, person: Person, post: PostId, policy: str, reason: str, at: CaseAt | None = None
-    ) -> Filed | Refused:
+    async def retract(self, person: Person, post: PostId, policy: str, reason: str, at: CaseAt | None = None) -> Filed | Refused:
         """Stop a published post everywhere: hidden on return of the first step, recorded on return.
 
         Raises:
@@ -169,6 +167,9 @@ class Moderation:
         info = await self.log.info(post)
         if info is None or may(person, Act.READ, self.directory.board(info.board)) is not None:
             return Refused(codes.NO_POST)
+        if info.state is not PostState.PUBLISHED:
+            # What was stopped does not exist for those who report (P1).
+            return Refused(codes.NO_POST)
         if not text.strip():
             return Refused(codes.REASON_REQUIRED)
         return self._announced(await self.takedowns.report(post, person.account, text, self._alert(Stage.REPORT, "report", "")))
@@ -251,8 +252,12 @@ class Moderation:
         info = await self.log.info(post)
         if info is None:
             return Refused(codes.NO_POST)
-        no = may(person, Act.MODERATE, self.directory.board(info.board))
-        return info if no is None else no
+        board = self.directory.board(info.board)
+        no = may(person, Act.MODERATE, board)
+        if no is None:
+            return info
+        visible = info.state is PostState.PUBLISHED and may(person, Act.READ, board) is None
+        return no if visible else Refused(codes.NO_POST)
 
     def _grounds(self, policy: str, reason: str) -> Refused | None:
         """Refuse a restriction without a policy of the catalogue and a reason (P7)."""

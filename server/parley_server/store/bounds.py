@@ -3,7 +3,7 @@
 from typing import Final
 
 CONNECTIONS_MAX: Final = 12
-"""Connections of one process, one of them the board log's writer. Full: wait ``ACQUIRE_S``, then ``Unavailable``."""
+"""Connections of one process's pool; the board log's writer has one beside it. Full: wait ``ACQUIRE_S``, then ``Unavailable``."""
 
 ACQUIRE_S: Final = 3.0
 """Wait for a connection. Full: ``Unavailable``."""
@@ -19,6 +19,9 @@ COMMAND_S: Final = 8.0
 
 IDLE_TRANSACTION_MS: Final = 10_000
 """A transaction in which nothing happens. Full: PostgreSQL ends its connection, so that no lock outlives a hung process."""
+
+AGAIN_S: Final = 0.05
+"""Pause before a transaction that lost a deadlock runs a second time. Full: it loses again, ``Unavailable``."""
 
 WAITING_DRAFTS_MAX: Final = 4_096
 """Accepted drafts that wait for their commit. Full: ``Unavailable`` at once; the author may try the same nonce again."""
@@ -37,6 +40,9 @@ READ_EVENTS_MAX: Final = 1_000
 
 PAGE_MAX: Final = 500
 """Rows of one page of anything else. Full: the page ends there; ask again with its last id."""
+
+LEAVES_MAX: Final = 1_000
+"""Leaves of one page of the record log. Full: the page ends there; ask again with its last number."""
 
 PARTITIONS_AHEAD: Final = 2
 """Months that have a partition before they begin. Full: later events go to the default partition."""

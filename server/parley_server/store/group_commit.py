@@ -104,7 +104,7 @@ class GroupCommit:
             while True:
                 await self._filled.wait()
                 try:
-                    connection = await self._database.take()
+                    connection = await self._database.connect()
                 except Unavailable as error:
                     # Nobody is there. The drafts are told at once, else they would wait for a server that may take long to come.
                     self._fail(error)
@@ -124,14 +124,17 @@ class GroupCommit:
                 append = await connection.prepare(APPEND)
             while usable:
                 await self._filled.wait()
+                if connection.is_closed():
+                    break  # Cut off while nothing was to do; the drafts wait for the next connection.
                 batch = [self._queue.popleft() for _ in range(min(len(self._queue), bounds.BATCH_DRAFTS_MAX))]
                 if not self._queue:
                     self._filled.clear()
                 usable = await self._answer(connection, append, batch)
         except Unavailable:
-            usable = False
+            await asyncio.sleep(bounds.REOPEN_S)  # It broke before there was a batch; the drafts stay in the queue.
         finally:
-            await self._database.give_back(connection, broken=not usable)
+            # At once and without a word to the server: on the way out it may be a server that no longer answers.
+            connection.terminate()
 
     async def _answer(self, connection: Connection, append: "PreparedStatement[Row]", batch: Sequence[_Waiting]) -> bool:
         """Commit one batch and answer its drafts; a failure is theirs alone. False if the connection is of no more use."""
@@ -140,6 +143,7 @@ class GroupCommit:
                 try:
                     answers = await _commit(connection, append, batch)
                 except AGAIN:
+                    await asyncio.sleep(bounds.AGAIN_S)
                     answers = await _commit(connection, append, batch)
         except Unavailable as error:
             for waiting in batch:

@@ -33,11 +33,13 @@ Result = TypeVar("Result")
 AGAIN: Final = (sql.DeadlockDetectedError, sql.SerializationError)
 
 # The world is down, full or too slow; nothing in our statement was wrong. ``InterfaceError`` stands for a connection that closed
-# under us (asyncpg gives it no class of its own); ``TimeoutError`` for ``command_timeout`` and for the wait for a connection.
+# under us (asyncpg gives it no class of its own), ``InternalClientError`` for the same when a prepared statement meets it,
+# ``TimeoutError`` for ``command_timeout`` and for the wait for a connection.
 _DOWN: Final = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     sql.PostgresConnectionError,
     sql.InsufficientResourcesError,
     sql.OperatorInterventionError,
@@ -48,6 +50,17 @@ _DOWN: Final = (
     sql.InvalidCatalogNameError,
     sql.PostgresSystemError,
 )
+
+_SETTINGS: Final = {
+    "application_name": "parley",
+    "statement_timeout": str(bounds.STATEMENT_MS),
+    "lock_timeout": str(bounds.LOCK_MS),
+    "idle_in_transaction_session_timeout": str(bounds.IDLE_TRANSACTION_MS),
+    # An acknowledged post is on disk, whatever the server's own default says (P4).
+    "synchronous_commit": "on",
+    # The statements are small; compiling them costs more than they do.
+    "jit": "off",
+}
 
 
 @asynccontextmanager
@@ -64,7 +77,8 @@ async def reaching() -> AsyncIterator[None]:
 class Database:
     """A pool of connections with the limits of ``bounds``. Made by ``open_database``."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, url: str, pool: Pool) -> None:
+        self._url = url
         self._pool = pool
 
     async def run(self, work: Callable[[Connection], Awaitable[Result]]) -> Result:
@@ -79,6 +93,8 @@ class Database:
             try:
                 return await self._once(work)
             except AGAIN:
+                # Not at once: the winner must wake and take the lock before this transaction can take it again.
+                await asyncio.sleep(bounds.AGAIN_S)
                 return await self._once(work)
 
     async def _once(self, work: Callable[[Connection], Awaitable[Result]]) -> Result:
@@ -95,16 +111,12 @@ class Database:
         async with reaching():
             return await self._pool.fetchrow(query, *arguments)
 
-    async def take(self) -> Connection:
-        """Take a connection for as long as the caller likes; ``give_back`` ends that."""
+    async def connect(self) -> Connection:
+        """Open a connection beside the pool, for one task that keeps it; the caller closes it."""
         async with reaching():
-            return await self._pool.acquire(timeout=bounds.ACQUIRE_S)
-
-    async def give_back(self, connection: Connection, *, broken: bool = False) -> None:
-        """Return a taken connection. ``broken``: close it, so that the pool opens a new one."""
-        if broken:
-            connection.terminate()
-        await self._pool.release(connection)  # type: ignore[arg-type]  # The stubs want the proxy; ``take`` returned one.
+            return await asyncpg.connect(
+                self._url, timeout=bounds.ACQUIRE_S, command_timeout=bounds.COMMAND_S, server_settings=_SETTINGS
+            )
 
     async def close(self) -> None:
         """Wait for what runs, then close every connection."""
@@ -120,12 +132,11 @@ async def open_database(url: str, *, connections_max: int = bounds.CONNECTIONS_M
 
     Args:
         url: ``postgresql://user:password@host:port/database``.
-        connections_max: at least 2, since the board log's writer keeps one.
+        connections_max: of the pool; the board log's writer has one beside it.
 
     Raises:
         Unavailable: it cannot be reached.
     """
-    assert connections_max >= 2
     async with reaching():
         pool = await asyncpg.create_pool(
             url,
@@ -133,15 +144,6 @@ async def open_database(url: str, *, connections_max: int = bounds.CONNECTIONS_M
             max_size=connections_max,
             command_timeout=bounds.COMMAND_S,
             timeout=bounds.ACQUIRE_S,
-            server_settings={
-                "application_name": "parley",
-                "statement_timeout": str(bounds.STATEMENT_MS),
-                "lock_timeout": str(bounds.LOCK_MS),
-                "idle_in_transaction_session_timeout": str(bounds.IDLE_TRANSACTION_MS),
-                # An acknowledged post is on disk, whatever the server's own default says (P4).
-                "synchronous_commit": "on",
-                # The statements are small; compiling them costs more than they do.
-                "jit": "off",
-            },
+            server_settings=_SETTINGS,
         )
-    return Database(pool)
+    return Database(url, pool)

@@ -5,10 +5,12 @@ reasons of the Digital Services Act, article 17, as far as a post can have them.
 """
 
 import json
+import secrets
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from parley_server.domain.record_leaf import SALT_BYTES, commitment, leaf_of
 from parley_server.domain.rules import Ground
 from parley_server.domain.takedowns import Actor, Case, Detection, Kind, Restriction, Reversal
 from parley_server.domain.verdict import Stage
@@ -19,8 +21,9 @@ from parley_server.store.writes import Stored
 _SCHEMA_VERSION: Final = 1
 
 # Reversals stand in the same order as restrictions and take policy and subject from the one that they end.
-RECORDS: Final = """
-with records as (
+_EVERY: Final = """
+select s.*, p.ground, p.reference, p.explanation, l.salt
+from (
     select t.n, t.id, t.kind, t.post, t.subject, t.rev, t.board, t.author, t.actor_type, t.actor_account, t.policy, t.policy_version,
            t.reason, t.facts, t.severity, t.stage, t.detection, t.detected_at_us, t.stopped_at_us, t.recorded_at_us,
            t.appeal_until_us, t.evidence_takedown, t.evidence_hash, t.case_id,
@@ -32,14 +35,24 @@ with records as (
            null, null, null, r.case_id,
            r.reverses, null
     from reversals r join takedowns t on t.id = r.reverses
-)
-select s.*, p.ground, p.reference, p.explanation
-from records s join policies p on p.id = s.policy and p.version = s.policy_version
-where ($1::text is null or s.post = $1) and ($2::text is null or s.author = $2) and ($5::text is null or s.id = $5)
-  and s.n > coalesce((select n from records where id = $3), 0)
+) s
+join policies p on p.id = s.policy and p.version = s.policy_version
+left join log_leaves l on l.record = s.id
+"""
+
+RECORDS: Final = (
+    _EVERY  # noqa: S608 -- every part of it is a constant of this module
+    + """
+where ($1::text is null or s.post = $1) and ($2::text is null or s.author = $2)
+  and s.n > coalesce((select n from takedowns where id = $3), (select n from reversals where id = $3), 0)
 order by s.n
 limit $4
 """
+)
+
+RECORD: Final = _EVERY + "where s.id = $1"
+
+RECORDS_ABOVE: Final = _EVERY + "where s.n > $1 order by s.n limit $2"
 
 
 async def policy_version(connection: Connection, policy: str) -> int | None:
@@ -87,7 +100,7 @@ async def add_takedown(
     evidence: tuple[str, int],
     evidence_hash: bytes,
 ) -> None:
-    """Write the record of a restriction of revision ``rev``; ``evidence``: takedown and revision that its text is sealed under."""
+    """Write the record of a restriction of revision ``rev``, and its leaf; ``evidence``: takedown and revision that its text is sealed under."""
     await connection.execute(
         "with head as (update alert_head set records = records + 1 returning records)"
         " insert into takedowns (id, kind, post, subject, rev, board, author, actor_type, actor_account, policy, policy_version, reason,"
@@ -118,10 +131,11 @@ async def add_takedown(
         evidence_hash,
         case.case,
     )
+    await _log(connection, restriction.takedown)
 
 
 async def add_reversal(connection: Connection, reversal: Reversal, reverses: str, case: Case) -> None:
-    """Write the record that a takedown was reversed."""
+    """Write the record that a takedown was reversed, and its leaf."""
     await connection.execute(
         "with head as (update alert_head set records = records + 1 returning records)"
         " insert into reversals (id, kind, reverses, actor_type, actor_account, reason, at_us, case_id, n, recorded_at_us)"
@@ -134,6 +148,26 @@ async def add_reversal(connection: Connection, reversal: Reversal, reverses: str
         reversal.reason,
         reversal.at_us,
         case.case,
+    )
+    await _log(connection, reversal.takedown)
+
+
+async def _log(connection: Connection, record: str) -> None:
+    """Add the leaf of a record, as it will be read, in the transaction that writes it (P6)."""
+    row = await connection.fetchrow(RECORD, record)
+    assert row is not None  # It was written by the statement before.
+    await add_leaf(connection, row)
+
+
+async def add_leaf(connection: Connection, row: Row) -> None:
+    """Append the leaf of a row of ``RECORDS``; the caller holds the row of ``alert_head``, which numbers both."""
+    salt = secrets.token_bytes(SALT_BYTES)
+    await connection.execute(
+        "insert into log_leaves (n, record, leaf, salt) values ($1, $2, $3, $4)",
+        row["n"],
+        row["id"],
+        leaf_of(public({**row, "salt": salt})),
+        salt,
     )
 
 
@@ -154,7 +188,7 @@ def public(row: Row | Mapping[str, Any]) -> dict[str, object]:
         "policy": {"id": row["policy"], "version": row["policy_version"]},
         **_ground(row),
         "reason": row["reason"],
-        "actor": {"type": row["actor_type"], "account": row["actor_account"]},
+        "actor": _actor(row),
         "recorded_at": _time(row["recorded_at_us"]),
         "case_id": row["case_id"],
     }
@@ -192,6 +226,15 @@ def _ground(row: Row | Mapping[str, Any]) -> dict[str, object]:
     if Ground(row["ground"]) is Ground.LAW:
         return {"ground": "illegal", "legal_ground": row["reference"], "legal_explanation": row["explanation"]}
     return {"ground": "incompatible", "terms_ground": row["reference"], "terms_explanation": row["explanation"]}
+
+
+def _actor(row: Row | Mapping[str, Any]) -> dict[str, object]:
+    """Say who acted, and what the log binds that to; a rule has no account to bind."""
+    account, salt = row["actor_account"], row["salt"]
+    if account is None:
+        return {"type": row["actor_type"], "account": None, "salt": None, "commitment": None}
+    bound = commitment(salt, account).hex()
+    return {"type": row["actor_type"], "account": account, "salt": salt.hex(), "commitment": bound}
 
 
 def _decision_mode(actor_type: str, *, automated: bool) -> str:

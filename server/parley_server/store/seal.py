@@ -27,6 +27,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
+from parley_server.ports import Unavailable
+
 KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
 _SALT_BYTES: Final = 32
@@ -37,8 +39,8 @@ class BadKey(Exception):
     """The operator's key cannot be used; the message says where it came from, never what it is."""
 
 
-class BrokenSeal(Exception):
-    """A sealed text cannot be opened: the key is another one, or the text, its key or its place was changed."""
+class BrokenSeal(Unavailable):
+    """A sealed text cannot be opened: the key is another one, or the text, its key or its place was changed. Nothing was done."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -280,12 +280,12 @@ class PgTakedowns:
         self, *, post: PostId | None = None, author: AccountId | None = None, after: str | None = None, limit: int = 100
     ) -> list[dict[str, object]]:
         """Return at most ``PAGE_MAX`` records in the order of their commit; see ``records.public``."""
-        rows = await self._database.read(records.RECORDS, post, author, after, min(limit, bounds.PAGE_MAX), None)
+        rows = await self._database.read(records.RECORDS, post, author, after, min(limit, bounds.PAGE_MAX))
         return [records.public(row) for row in rows]
 
     async def record(self, takedown: TakedownId) -> dict[str, object] | None:
         """Return one record."""
-        row = await self._database.row(records.RECORDS, None, None, None, 1, takedown)
+        row = await self._database.row(records.RECORD, takedown)
         return None if row is None else records.public(row)
 
     async def open_evidence(self, post: PostId, by: AccountId, purpose: str, at_us: int) -> list[Evidence]:

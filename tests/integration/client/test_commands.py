@@ -277,3 +277,13 @@ async def test_serve_without_the_server_says_how_to_install_it() -> None:
     )
     assert ran.status == 1
     assert "pip install 'parley[server]'" in ran.err
+
+
+async def test_a_policy_is_added_to_the_catalogue(tmp_path: Path) -> None:
+    said = {"title": "Gambling", "ground": "law", "reference": "Gambling Act, s. 33", "explanation": "Games for money."}
+    with http_server({"PUT /v1/policies/gambling": {"id": "gambling", "version": 1, **said}}) as server:
+        options = [part for name, value in said.items() for part in (f"--{name}", value)]
+        ran = await parley("rules", "policy-put", "gambling", *options, "--url", server.url, "--token", "t", home=tmp_path)
+    assert (ran.status, ran.err) == (0, "")
+    assert "gambling" in "\n".join(ran.out)
+    assert [(asked.method, asked.path, asked.body) for asked in server.asked] == [("PUT", "/v1/policies/gambling", said)]

@@ -11,6 +11,7 @@ from tests.integration.http.desk import Desk
 async def desk() -> AsyncIterator[Desk]:
     """A server without rate limits."""
     desk = Desk()
+    await desk.rulebook.load()
     async with desk.client:
         yield desk
     await desk.moderation.close()

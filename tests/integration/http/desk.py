@@ -14,26 +14,26 @@ from yarl import URL
 
 from parley_protocol.codes import Code
 from parley_protocol.frames import Author, Posted
-from parley_protocol.ids import AccountId, BoardId, TakedownId
+from parley_protocol.ids import AccountId, BoardId
 from parley_server.clock import World
 from parley_server.domain.answers import Refused
 from parley_server.domain.people import SiteRole, Visibility
-from parley_server.domain.rules import Policy
 from parley_server.domain.takedowns import APPEAL_WITHIN_US, Filed
 from parley_server.gateway.http.app import make_app
 from parley_server.gateway.http.services import Rate, Services, Site
 from parley_server.gateway.hub import Hub
 from parley_server.gateway.registry import Registry
-from parley_server.pipeline.rulebook import Rulebook
 from parley_server.inspection.stage import Stage
 from parley_server.moderation.alerts import AlertStream
 from parley_server.pipeline.accounts import Accounts
 from parley_server.pipeline.announce import Announcer
+from parley_server.pipeline.checkpoints import Checkpoints
 from parley_server.pipeline.directory import Directory
 from parley_server.pipeline.rates import Rates
+from parley_server.pipeline.rulebook import Rulebook
 from parley_server.pipeline.takedown import Moderation
 from parley_server.ports import Unavailable
-from tests.fakes import FakeAlerts, FakeBoardLog, FakePeople, FakeRules, FakeTakedowns, FakeWorld
+from tests.fakes import FakeAlerts, FakeBoardLog, FakePeople, FakeRecordLog, FakeRules, FakeTakedowns, FakeWorld
 from tests.samples import a_board, a_draft, a_restriction
 
 PASSWORD = "correct horse battery"
@@ -79,8 +79,7 @@ class Desk:
         self.hub = Hub(self.log)
         registry = Registry(self.hub, world)
         self.directory = Directory(self.people)
-        self.rulebook = Book(rules, Stage(), world.now_us, "node-1")
-        self.rulebook.catalogue = self.stored.policies
+        self.rulebook = Rulebook(rules, Stage(), world.now_us, "node-1")
         announcer = Announcer(self.hub, registry, AlertStream(alerts), lambda: 0.0)
         hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
         self.accounts = Accounts(self.people, self.directory, registry, world, hasher)
@@ -96,6 +95,7 @@ class Desk:
             rules=rules,
             people=self.people,
             hub=self.hub,
+            checkpoints=Checkpoints(FakeRecordLog(self.stored, self._step), b"k" * 32, "Parley/records", world.now_us),
             site=Site("Parley", "0.1.0", verified_only=True, node="node-1"),
             ready=self._ready,
             metrics=lambda: b"parley_connections 0.0\n",

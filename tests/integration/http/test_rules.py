@@ -85,3 +85,35 @@ async def test_the_catalogue_is_public(desk: Desk) -> None:
     items = (await desk.call("GET", "/v1/policies")).json["items"]
     assert "spam" in [item["id"] for item in items]
     assert sorted(items[0]) == ["explanation", "ground", "id", "reference", "title", "version"]
+
+
+POLICY = {"title": "Gambling", "ground": "law", "reference": "Gambling Act, s. 33", "explanation": "Offers of games for money."}
+
+
+async def test_the_catalogue_is_the_operators_to_extend_and_to_amend(desk: Desk) -> None:
+    admin = await desk.account("root", SiteRole.ADMINISTRATOR)
+    added = await desk.call("PUT", "/v1/policies/gambling", POLICY, token=admin.token)
+    assert (added.status, added.json) == (200, {"id": "gambling", "version": 1, **POLICY})
+    changed = await desk.call("PUT", "/v1/policies/gambling", POLICY | {"ground": "terms"}, token=admin.token)
+    assert changed.json == {"id": "gambling", "version": 2, **POLICY, "ground": "terms"}
+    assert changed.json in (await desk.call("GET", "/v1/policies")).json["items"]
+    assert (await desk.call("POST", "/v1/rules", RULE | {"policy": "gambling"}, token=admin.token)).status == 201
+
+
+async def test_a_policy_says_what_it_rests_on(desk: Desk) -> None:
+    admin = await desk.account("root", SiteRole.ADMINISTRATOR)
+    for field, value in (
+        ("title", " "), ("title", "x" * 201), ("ground", "taste"), ("reference", ""), ("explanation", "\n"),
+        ("explanation", "\u00e9" * 2_049),
+    ):  # fmt: skip
+        answer = await desk.call("PUT", "/v1/policies/gambling", POLICY | {field: value}, token=admin.token)
+        assert_refused(answer, codes.BAD_FIELD, field)
+    assert_refused(await desk.call("PUT", "/v1/policies/gambling", {}, token=admin.token), codes.BAD_FIELD, "title")
+    assert_refused(await desk.call("PUT", "/v1/policies/Gambling_1", POLICY, token=admin.token), codes.BAD_FIELD, "policy")
+    assert "gambling" not in str((await desk.call("GET", "/v1/policies")).json).casefold()
+
+
+async def test_the_catalogue_is_changed_by_administrators_alone(desk: Desk) -> None:
+    ada = await desk.account("ada")
+    assert_refused(await desk.call("PUT", "/v1/policies/spam", POLICY), codes.UNAUTHENTICATED)
+    assert_refused(await desk.call("PUT", "/v1/policies/spam", POLICY, token=ada.token), codes.FORBIDDEN)

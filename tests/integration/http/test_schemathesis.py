@@ -42,6 +42,7 @@ class Running:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         desk = Desk()
+        await desk.rulebook.load()
         admin = await desk.account("root", SiteRole.ADMINISTRATOR)
         await desk.board(admin)
         await desk.post(admin, "hello")

@@ -112,3 +112,15 @@ def test_an_annotation_without_a_bound_is_a_mistake_that_shows_at_once() -> None
 
     with pytest.raises(TypeError):
         plan(Unbounded)
+
+
+def test_a_nul_is_text_only_where_the_field_judges_it_later() -> None:
+    @dataclass(frozen=True, slots=True)
+    class Held:
+        body: Annotated[str, Text(4, nul=True)] = ""
+        name: Annotated[str, Text(4)] = ""
+
+    assert build(Held, {"body": "a\0"}).body == "a\0"
+    with pytest.raises(BadField) as caught:
+        build(Held, {"name": "a\0"})
+    assert caught.value.code is codes.NOT_TEXT

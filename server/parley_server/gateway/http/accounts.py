@@ -9,7 +9,7 @@ from parley_protocol.ids import AccountId
 from parley_server.domain.access import administers
 from parley_server.domain.answers import Refused
 from parley_server.domain.people import AccountState, Level, Person, SiteRole
-from parley_server.gateway.http.calls import Asked, Call, Calls, Id, Limit, Micros, Nothing, Record, Who
+from parley_server.gateway.http.calls import Asked, Call, Calls, Id, Limit, Micros, Nothing, Record, Who, author_view
 from parley_server.gateway.http.services import Rate, Services
 from parley_server.pipeline.accounts import NAME_CHARS, PASSWORD_CHARS
 
@@ -144,7 +144,8 @@ async def me(_: Services, asked: Asked[Nothing, Nothing]) -> AccountDetails:
 async def my_takedowns(services: Services, asked: Asked[Nothing, RecordQuery]) -> MyRecords:
     """Return the takedown records of one's own posts."""
     query = asked.query
-    records = await services.takedowns.records(author=asked.person.account, after=query.after, limit=query.limit)
+    held = await services.takedowns.records(author=asked.person.account, after=query.after, limit=query.limit)
+    records = [author_view(record) for record in held]
     return MyRecords(items=records, next=str(records[-1]["id"]) if len(records) == query.limit else UNSET)
 
 

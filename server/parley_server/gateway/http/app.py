@@ -21,6 +21,7 @@ from parley_protocol.frames import Gone
 from parley_server.domain.answers import Refused
 from parley_server.domain.rules import BadRule
 from parley_server.gateway.http import accounts, boards, bounds, cases, rules, site, takedowns
+from parley_server.gateway.http import log as record_log
 from parley_server.gateway.http.calls import Asked, Call, Calls, Plain, Streamed
 from parley_server.gateway.http.openapi import document
 from parley_server.gateway.http.problems import CONTENT_TYPE, respond
@@ -52,6 +53,7 @@ DECLARED: Final[Calls] = (
     *rules.CALLS,
     *takedowns.CALLS,
     *cases.CALLS,
+    *record_log.CALLS,
 )
 """Every call but the one that serves the document, which is made from these."""
 

@@ -29,6 +29,9 @@ the store once, and what is retracted meanwhile is known here for at least that 
 TEXT_BYTES_MAX: Final = 4_096
 """UTF-8 bytes of a report, an appeal or a purpose. Full: ``bad_field``."""
 
+TITLE_CHARS_MAX: Final = 200
+"""Characters of a policy's title. Full: ``bad_field``."""
+
 CALLS_PER_S: Final = 20.0
 """Calls of one account, or of one address without account, sustained. Full: ``limited`` with scope ``calls``."""
 

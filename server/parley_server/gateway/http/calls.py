@@ -130,6 +130,11 @@ Calls: TypeAlias = tuple[Call[Any, Any], ...]
 _TOO_LONG: Final = "`{name}` has more than {most} bytes"
 
 
+def author_view(record: Record) -> Record:
+    """Return a takedown record as its author reads it: with the role of whoever acted, without what would tell the account."""
+    return {**record, "actor": {**record["actor"], "account": None, "salt": None}}
+
+
 def within(name: str, text: str | None, bytes_max: int = bounds.TEXT_BYTES_MAX) -> None:
     """Check the bytes of a text in a request's ``__post_init__``; lone surrogates were refused before.
 

@@ -5,14 +5,32 @@ from typing import Annotated, Any, Final, TypeAlias
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from parley_protocol import codes
+from parley_protocol.ids import is_slug
 from parley_server.domain.access import administers
 from parley_server.domain.answers import Refused
-from parley_server.domain.rules import BadRule, Ground, Mode
-from parley_server.gateway.http.bounds import DOCUMENT_BYTES_MAX
-from parley_server.gateway.http.calls import Asked, Call, Calls, Micros, Nothing, Who
+from parley_server.domain.rules import BadRule, Ground, Mode, Policy
+from parley_server.gateway.http.bounds import DOCUMENT_BYTES_MAX, TITLE_CHARS_MAX
+from parley_server.gateway.http.calls import Asked, Call, Calls, Micros, Nothing, Text, Who, within
 from parley_server.gateway.http.services import Services
 
+Title: TypeAlias = Annotated[str, Meta(min_length=1, max_length=TITLE_CHARS_MAX)]
 Document: TypeAlias = Annotated[dict[str, Any], Meta(description="A rule document: the map that a rule's TOML file holds.")]
+
+
+class NewPolicy(Struct, frozen=True):
+    """What a policy says. ``ground``: the law, or the operator's terms; ``reference``: the text that grounds it."""
+
+    title: Title
+    ground: Ground
+    reference: Text
+    explanation: Text
+
+    def __post_init__(self) -> None:
+        """Check that each text says something, and its bytes: authors read them in statements of reasons."""
+        for name, text in (("title", self.title), ("reference", self.reference), ("explanation", self.explanation)):
+            within(name, text)
+            if not text.strip():
+                raise ValueError(f"`{name}` says nothing")
 
 
 class PolicyView(Struct, frozen=True):
@@ -74,12 +92,19 @@ class RetiredRule(Struct, frozen=True):
 
 async def policies(services: Services, _: Asked[Nothing, Nothing]) -> PolicyList:
     """Return the catalogue."""
-    return PolicyList(
-        [
-            PolicyView(held.id, held.version, held.title, held.ground, held.reference, held.explanation)
-            for held in await services.rules.policies()
-        ]
-    )
+    return PolicyList([_view(held) for held in await services.rules.policies()])
+
+
+async def put_policy(services: Services, asked: Asked[NewPolicy, Nothing]) -> PolicyView | Refused:
+    """Add a policy, or a new version of one; records keep the version that they rest on."""
+    no = administers(asked.person)
+    if no is not None:
+        return no
+    name, body = asked.path["policy"], asked.body
+    if not is_slug(name):
+        return Refused(codes.BAD_FIELD, "A policy's id has 1 to 64 of a-z, 0-9 and inner hyphens.", scope="policy")
+    policy = Policy(name, 0, body.title, body.ground, body.reference, body.explanation)
+    return _view(await services.rulebook.put_policy(policy, asked.person.account))
 
 
 async def rules(services: Services, asked: Asked[Nothing, Nothing]) -> RuleList | Refused:
@@ -139,8 +164,16 @@ async def retire_rule(services: Services, asked: Asked[Nothing, Nothing]) -> Ret
     return done if isinstance(done, Refused) else RetiredRule(asked.path["rule"], Mode.RETIRED, done)
 
 
+def _view(policy: Policy) -> PolicyView:
+    return PolicyView(policy.id, policy.version, policy.title, policy.ground, policy.reference, policy.explanation)
+
+
 CALLS: Final[Calls] = (
     Call("GET", "/v1/policies", "The operator's catalogue of what is not allowed.", policies, Nothing, Nothing, PolicyList),
+    Call(
+        "PUT", "/v1/policies/{policy}", "Add a policy to the catalogue, or a new version of one; administrators.", put_policy,
+        NewPolicy, Nothing, PolicyView, who=Who.ACCOUNT, codes=(codes.FORBIDDEN,),
+    ),
     Call(
         "GET", "/v1/rules", "The latest version of every rule; administrators.", rules, Nothing, Nothing, RuleList,
         who=Who.ACCOUNT, codes=(codes.FORBIDDEN,),

@@ -8,10 +8,11 @@ from pathlib import Path
 from parley_server.clock import World
 from parley_server.gateway.http import bounds
 from parley_server.gateway.hub import Hub
-from parley_server.pipeline.rulebook import Rulebook
 from parley_server.pipeline.accounts import Accounts
+from parley_server.pipeline.checkpoints import Checkpoints
 from parley_server.pipeline.directory import Directory
 from parley_server.pipeline.rates import Rates
+from parley_server.pipeline.rulebook import Rulebook
 from parley_server.pipeline.takedown import Moderation
 from parley_server.ports import Alerts, BoardLog, People, Rules, Takedowns
 
@@ -66,6 +67,7 @@ class Services:
     rules: Rules
     people: People
     hub: Hub
+    checkpoints: Checkpoints
     site: Site
     ready: Callable[[], Awaitable[bool]]
     metrics: Callable[[], bytes]

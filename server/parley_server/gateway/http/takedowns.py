@@ -1,6 +1,6 @@
 """Calls about stopped posts: what moderators do to a post, its records, evidence, reports and appeals."""
 
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -25,6 +25,7 @@ from parley_server.gateway.http.calls import (
     Seq,
     Text,
     Who,
+    author_view,
     within,
 )
 from parley_server.gateway.http.services import Rate, Services
@@ -159,9 +160,10 @@ async def takedowns(services: Services, asked: Asked[Nothing, TakedownQuery]) ->
     """Return the records of a post, to those whom they concern."""
     query = asked.query
     post = PostId(query.post)
-    if not await _concerned(services, asked.person, post):
+    role = await _concerned(services, asked.person, post)
+    if role is None:
         return Refused(codes.NO_POST)
-    records = await services.takedowns.records(post=post, after=query.after, limit=query.limit)
+    records = [_shown(held, role) for held in await services.takedowns.records(post=post, after=query.after, limit=query.limit)]
     return TakedownList(takedowns=records, next=str(records[-1]["id"]) if len(records) == query.limit else UNSET)
 
 
@@ -171,8 +173,8 @@ async def takedown(services: Services, asked: Asked[Nothing, Nothing]) -> Record
     subject = record["subject"] if record is not None else None
     if record is None or not isinstance(subject, dict):
         return Refused(codes.NO_TAKEDOWN)
-    known = await _concerned(services, asked.person, PostId(str(subject["id"])))
-    return record if known else Refused(codes.NO_TAKEDOWN)
+    role = await _concerned(services, asked.person, PostId(str(subject["id"])))
+    return _shown(record, role) if role is not None else Refused(codes.NO_TAKEDOWN)
 
 
 async def appeal(services: Services, asked: Asked[Words, Nothing]) -> CaseRef | Refused:
@@ -193,15 +195,25 @@ def act_view(filed: Filed) -> ActView:
     )
 
 
-async def _concerned(services: Services, person: Person, post: PostId) -> bool:
-    """Say whether a post's records may be shown: to its author, its board's moderators and administrators.
+Concern = Literal["author", "moderator"]
+
+
+async def _concerned(services: Services, person: Person, post: PostId) -> Concern | None:
+    """Say as what a person may see a post's records: as its author, or as one who moderates its board.
 
     To all others the post does not exist here, so that nobody learns of one that was withheld (P1).
     """
     info = await services.log.info(post)
     if info is None or person.account is None:
-        return False
-    return info.author.id == person.account or may(person, Act.MODERATE, services.directory.board(info.board)) is None
+        return None
+    if may(person, Act.MODERATE, services.directory.board(info.board)) is None:
+        return "moderator"
+    return "author" if info.author.id == person.account else None
+
+
+def _shown(record: Record, concern: Concern) -> Record:
+    """Leave out of a record whose hand it was, unless a moderator asks: the author learns the role and the reason."""
+    return record if concern == "moderator" else author_view(record)
 
 
 _ACT: Final = (codes.NO_POST, codes.NO_BOARD, codes.FORBIDDEN, codes.REVOKED, codes.CONFLICT, codes.REASON_REQUIRED)

@@ -263,13 +263,21 @@ async def test_a_reader_that_left_the_board_with_the_text_unsent_is_reset(desk: 
     assert (holds.cuts, empty.cuts) == (["stale"], [])
 
 
-async def test_a_deletion_that_the_store_tells_of_first_resets_as_well(desk: Desk) -> None:
+async def test_a_retraction_that_the_store_tells_of_first_resets_as_well(desk: Desk) -> None:
     line = await desk.line(full=True)
-    desk.publish(posted(1, "secret"), deleted(2, "p1"))
+    desk.publish(posted(1, "secret"), retracted(2, "p1"))
     desk.publish(posted(3, "secret too"))
     await settle()
-    desk.publish(deleted(4, "p3"))
+    desk.publish(retracted(4, "p3"))
     assert line.cuts == ["stale"]
+
+
+async def test_an_authors_own_deletion_resets_nobody(desk: Desk) -> None:
+    line = await desk.line(full=True)
+    desk.publish(posted(1, "secret"))
+    await settle()
+    desk.publish(deleted(2, "p1"))
+    assert line.cuts == []
 
 
 async def test_a_post_stays_hidden_while_any_act_hides_it(desk: Desk) -> None:
