@@ -171,7 +171,7 @@ class Promises:
         return account is not None and (account, board) in self.barred and self._role(account, board) == "banned"
 
     def _suspended(self, account: AccountId | None) -> bool:
-        return account in self.suspended and self.stored.people[account].state is AccountState.SUSPENDED
+        return account is not None and account in self.suspended and self.stored.people[account].state is AccountState.SUSPENDED
 
     def _role(self, account: AccountId | None, board: str | None) -> str:
         """Return the role on a board that is committed; it may be given back while an answer about its loss is on its way."""
