@@ -136,7 +136,7 @@ class Client:
         """Follow a board, from what is known of it."""
         replica = self.replicas.get(board)
         epoch, seq = (None, 0) if replica is None else (replica.epoch, replica.seq)
-        self.ask(lambda id: Subscribe(id, board, epoch, seq))
+        self.ask(lambda n: Subscribe(n, board, epoch, seq))
 
     def _take(self, frame: ServerFrame) -> None:
         match frame:
@@ -149,7 +149,7 @@ class Client:
                         self.subscribe(board)
                 if self.watches:
                     after = max(self.alerts, default=0)
-                    self.ask(lambda id: Watch(id, "site", after))
+                    self.ask(lambda n: Watch(n, "site", after))
             case Ok():
                 asked = self.asked.pop(frame.re, None)
                 if isinstance(asked, Subscribe):

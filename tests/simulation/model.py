@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Any, Final
 
@@ -11,6 +13,7 @@ from parley_protocol.frames import Post
 from parley_protocol.ids import AccountId, BoardId, SessionId
 from parley_server.domain.people import AccountState, BoardRole, Level, Person, SiteRole
 from parley_server.domain.posts import PostState
+from parley_server.domain.takedowns import Case
 from parley_server.limits import RING_LINGER_S, SUPPRESSED_LINGER_S
 from parley_server.pipeline.accounts import token_hash
 from parley_server.ports import Session, Unavailable
@@ -33,10 +36,10 @@ WITHHELD, REFUSED, LATER = "grumble", "snarl", "hiss"
 """Terms of three rules; the last one goes live in the middle of a run."""
 
 
-def rule(id: str, term: str, effect: str) -> dict[str, object]:
+def rule(name: str, term: str, effect: str) -> dict[str, object]:
     """Write a rule document."""
     return {
-        "id": id,
+        "id": name,
         "policy": "spam",
         "severity": "medium",
         "effect": effect,
@@ -61,6 +64,10 @@ class Outcome:
 def simulate(seed: int, actions: int = ACTIONS) -> Outcome:
     """Run one seed to its end; the same seed does the same again."""
     return virtual.run(lambda loop: Run(seed, loop).play(actions))
+
+
+def _decision(case: Case, action: frames.Action, n: int) -> frames.Decide:
+    return frames.Decide(n, case.case, case.rev, action, "spam", "It advertises.")
 
 
 class Run:
@@ -97,9 +104,13 @@ class Run:
         for board in BOARDS:
             self.stored.boards[board] = a_board(board)
             self.stored.logs[board] = []
-        for id, term, effect in (("r-held", WITHHELD, "withhold"), ("r-refused", REFUSED, "refuse"), ("r-later", LATER, "withhold")):
+        for name, term, effect in (
+            ("r-held", WITHHELD, "withhold"),
+            ("r-refused", REFUSED, "refuse"),
+            ("r-later", LATER, "withhold"),
+        ):
             mode = "draft" if term == LATER else "live"
-            self.stored.rules[id] = [(mode, rule(id, term, effect))]
+            self.stored.rules[name] = [(mode, rule(name, term, effect))]
         self.stored.ruleset = 1
 
     async def play(self, actions: int) -> Outcome:
@@ -231,7 +242,7 @@ class Run:
         for client in self.authors:
             if client.welcomed and client.unanswered:
                 again = client.unanswered.pop()
-                client.ask(lambda id, again=again: replace(again, id=id))
+                client.ask(partial(Post, board=again.board, nonce=again.nonce, body=again.body))
 
     def _disconnect(self) -> None:
         self.random.choice(self.clients).hang_up()
@@ -259,8 +270,8 @@ class Run:
     def _body(self, author: AccountId, nonce: str, post: FakePost | None, *, bad: bool) -> str:
         self.marks += 1
         term = self.random.choice((WITHHELD, REFUSED)) if bad else self.random.choice(("plain", "plain", LATER))
-        id = post.draft.post if post is not None else None
-        self.promises.texts[self.marks] = Text(self.marks, author, nonce, id, bad)
+        about = post.draft.post if post is not None else None
+        self.promises.texts[self.marks] = Text(self.marks, author, nonce, about, bad)
         # The length varies more than anything, since what fits where depends on it.
         filler = "x" * self.random.choice((0, 20, 200, 1_500, 6_000))
         return f"{term} ~{self.marks:06d}~ {filler}"
@@ -286,49 +297,49 @@ class Run:
             board = self.random.choices(BOARDS, (4, 1))[0]
             nonce = f"nonce-{self.marks + 1}"
             body = self._body(author.account, nonce, None, bad=bad)
-            author.ask(lambda id, board=board, nonce=nonce, body=body: Post(id, board, nonce, body))
+            author.ask(partial(Post, board=board, nonce=nonce, body=body))
 
     def _edit(self, *, bad: bool = False) -> None:
         author = self._ready(self.authors)
         post = self._some(PostState.PUBLISHED, by=author.account) if author is not None else None
         if author is not None and author.account is not None and post is not None:
             body = self._body(author.account, "", post, bad=bad)
-            author.ask(lambda id: frames.Edit(id, post.draft.post, post.rev, body))
+            author.ask(lambda n: frames.Edit(n, post.draft.post, post.rev, body))
 
     def _delete(self) -> None:
         author = self._ready(self.authors)
         post = self._some(PostState.PUBLISHED, by=author.account) if author is not None else None
         if author is not None and post is not None:
-            author.ask(lambda id: frames.Delete(id, post.draft.post))
+            author.ask(lambda n: frames.Delete(n, post.draft.post))
 
     def _react(self) -> None:
         author, post, on = self._ready(self.authors), self._some(PostState.PUBLISHED), self.random.random() < 0.7
         if author is not None and post is not None:
-            author.ask(lambda id: frames.React(id, post.draft.post, "+", on))
+            author.ask(lambda n: frames.React(n, post.draft.post, "+", on))
 
     def _retract(self) -> None:
         # Two moderators may take the same post.
         post = self._some(PostState.PUBLISHED)
         for moderator in self.random.sample([self.admin, self.moderator], self.random.choice((1, 1, 2))):
             if moderator.welcomed and post is not None:
-                moderator.ask(lambda id: frames.Retract(id, post.draft.post, "spam", "It advertises."))
+                moderator.ask(lambda n: frames.Retract(n, post.draft.post, "spam", "It advertises."))
 
     def _restore(self) -> None:
         moderator, post = self._ready([self.admin, self.moderator]), self._some(PostState.RETRACTED)
         if moderator is not None and post is not None:
-            moderator.ask(lambda id: frames.Restore(id, post.draft.post, "It does not advertise."))
+            moderator.ask(lambda n: frames.Restore(n, post.draft.post, "It does not advertise."))
             if self.random.random() < 0.3:
-                moderator.ask(lambda id: frames.Retract(id, post.draft.post, "spam", "It does advertise."))
+                moderator.ask(lambda n: frames.Retract(n, post.draft.post, "spam", "It does advertise."))
 
     def _release(self) -> None:
         moderator, post = self._ready([self.admin, self.moderator]), self._some(PostState.HELD)
         if moderator is not None and post is not None:
-            moderator.ask(lambda id: frames.Release(id, post.draft.post))
+            moderator.ask(lambda n: frames.Release(n, post.draft.post))
 
     def _refuse(self) -> None:
         moderator, post = self._ready([self.admin, self.moderator]), self._some(PostState.HELD)
         if moderator is not None and post is not None:
-            moderator.ask(lambda id: frames.Refuse(id, post.draft.post, "spam", "It advertises."))
+            moderator.ask(lambda n: frames.Refuse(n, post.draft.post, "spam", "It advertises."))
 
     def _decide(self) -> None:
         cases = [case for case in self.stored.cases.values() if case.state != "decided"][-4:]
@@ -340,14 +351,14 @@ class Run:
                 continue
             action: frames.Action = self.random.choice(("release", "refuse", "retract", "dismiss"))
             if self.random.random() < 0.3:
-                moderator.ask(lambda id: frames.Claim(id, case.case, case.rev))
+                moderator.ask(lambda n: frames.Claim(n, case.case, case.rev))
             else:
-                moderator.ask(lambda id, action=action: frames.Decide(id, case.case, case.rev, action, "spam", "It advertises."))
+                moderator.ask(partial(_decision, case, action))
 
     def _acknowledge(self) -> None:
         if self.admin.welcomed and self.admin.alerts:
-            n = self.random.choice(self.admin.alerts)
-            self.admin.ask(lambda id: frames.Ack(id, n))
+            alert = self.random.choice(self.admin.alerts)
+            self.admin.ask(lambda n: frames.Ack(n, alert))
 
     def _type(self) -> None:
         author = self._ready(self.authors)
@@ -393,10 +404,10 @@ class Run:
         of.discard((account, board))
 
         async def give() -> None:
-            if await node.accounts.give_role(by, board, account, role) is None and role in (BoardRole.BANNED, BoardRole.MEMBER):
-                if self.stored.people[account].boards.get(board, BoardRole.MEMBER) is role:
-                    if role is BoardRole.BANNED or account == self.moderator.account:
-                        of.add((account, board))
+            done = await node.accounts.give_role(by, board, account, role)
+            takes = role is BoardRole.BANNED or (role is BoardRole.MEMBER and account == self.moderator.account)
+            if done is None and takes and self.stored.people[account].boards.get(board, BoardRole.MEMBER) is role:
+                of.add((account, board))
 
         self._call(give())
 
@@ -419,10 +430,8 @@ class Run:
         assert node is not None
 
         async def called() -> None:
-            try:
+            with suppress(Unavailable):
                 await work
-            except Unavailable:
-                pass
 
         if node.dead:
             work.close()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextvars import Context
 from dataclasses import dataclass
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 
 from argon2 import PasswordHasher
 
@@ -87,9 +87,7 @@ class LatePeople(FakePeople):
 class Watched(Hub):
     """A hub whose suppressions are looked at from both sides."""
 
-    def __init__(
-        self, store: FakeBoardLog, before: Callable[[BoardId, PostId], None], after: Callable[[PostId], None]
-    ) -> None:
+    def __init__(self, store: FakeBoardLog, before: Callable[[BoardId, PostId], None], after: Callable[[PostId], None]) -> None:
         super().__init__(store)
         self._before = before
         self._after = after
@@ -256,7 +254,7 @@ class Node:
             await self._loop.create_future()
 
 
-class NodeWitness(Witness):
+class NodeWitness(Witness, Protocol):
     """What a node shows of itself."""
 
     def suppressing(self, followers: Sequence[int], post: PostId) -> None: ...

@@ -141,12 +141,10 @@ class Promises:
             self._event(seen, frame)
         board = getattr(frame, "board", None)
         # A suppression that waited since before the ban only hides.
-        if isinstance(board, str) and client.account is not None and not isinstance(frame, frames.Ok | frames.Suppress):
-            if (client.account, board) in self.barred and self._role(client.account, board) == "banned":
-                self.breaks("P14", f"{frame.type} of {board} was handed to {client.name}, who is banned there")
-        if client.account in self.suspended and not isinstance(frame, frames.Bye):
-            if self.stored.people[client.account].state is AccountState.SUSPENDED:
-                self.breaks("P14", f"{frame.type} was handed to {client.name}, who is suspended")
+        if isinstance(board, str) and not isinstance(frame, frames.Ok | frames.Suppress) and self._banned(client.account, board):
+            self.breaks("P14", f"{frame.type} of {board} was handed to {client.name}, who is banned there")
+        if not isinstance(frame, frames.Bye) and self._suspended(client.account):
+            self.breaks("P14", f"{frame.type} was handed to {client.name}, who is suspended")
         match frame:
             case frames.Suppress():
                 seen.owed.discard(frame.post)
@@ -168,6 +166,12 @@ class Promises:
                 self.breaks("server", f"{client.name} was told: internal")
             case _:
                 pass
+
+    def _banned(self, account: AccountId | None, board: str) -> bool:
+        return account is not None and (account, board) in self.barred and self._role(account, board) == "banned"
+
+    def _suspended(self, account: AccountId | None) -> bool:
+        return account is not None and account in self.suspended and self.stored.people[account].state is AccountState.SUSPENDED
 
     def _role(self, account: AccountId | None, board: str | None) -> str:
         """Return the role on a board that is committed; it may be given back while an answer about its loss is on its way."""
@@ -308,13 +312,13 @@ class Promises:
         for post in stored.posts.values():
             if post.state not in (PostState.HELD, PostState.REFUSED, PostState.RETRACTED):
                 continue
-            name, id = f"{post.state.value} post {post.draft.post}", post.draft.post
+            name, about = f"{post.state.value} post {post.draft.post}", post.draft.post
             record = next((row for row in stored.records if row["id"] == post.takedown), None)
             if record is None:
                 self.breaks("P6", f"{name} has no record")
-            elif not any(kept.post == id and kept.takedown == record["evidence_takedown"] for kept in stored.evidence):
+            elif not any(kept.post == about and kept.takedown == record["evidence_takedown"] for kept in stored.evidence):
                 self.breaks("P6", f"{name} has no evidence")
-            elif not any(case.case == record["case_id"] and case.post == id for case in stored.cases.values()):
+            elif not any(case.case == record["case_id"] and case.post == about for case in stored.cases.values()):
                 self.breaks("P6", f"{name} has no case")
             elif not any(alert.case == record["case_id"] for alert in stored.alerts):
                 self.breaks("P6", f"{name} has no alert")

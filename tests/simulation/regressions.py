@@ -7,6 +7,7 @@ from typing import Final
 
 SEEDS: Final[dict[int, str]] = {
     1: "a restoration announced before its retraction read as gone",
+    3: "an account that was read before a ban replaced the one that was banned",
     8: "a reader that caught up from the store got an event again with the next flush",
     20: "a restoration whose answer was lost read as gone",
     22: "a heal between a restoration's commit and its announcement made it gone",

@@ -18,7 +18,6 @@ from parley_protocol.ids import BoardId, PostId
 from parley_server.gateway.wire import FORMATS, message
 from parley_server.limits import RING_BYTES_MAX, RING_EVENTS_MAX
 
-
 _NOT_YET: Final = 2**31
 """Size of a message that was never made."""
 

@@ -16,7 +16,20 @@ from typing import Any, Final
 import structlog
 
 from parley_protocol import codes
-from parley_protocol.frames import BoardState, Deleted, Edited, Event, Gap, Gone, Posted, Presence, Restored, Retracted, Suppress, Typing
+from parley_protocol.frames import (
+    BoardState,
+    Deleted,
+    Edited,
+    Event,
+    Gap,
+    Gone,
+    Posted,
+    Presence,
+    Restored,
+    Retracted,
+    Suppress,
+    Typing,
+)
 from parley_protocol.ids import AccountId, BoardId, PostId
 from parley_protocol.limits import RESUME_EVENTS_MAX
 from parley_server import limits

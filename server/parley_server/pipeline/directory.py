@@ -20,6 +20,8 @@ class Directory:
         self._boards: dict[BoardId, Board] = {}
         self._people: dict[AccountId, Person] = {}
         self._present: Counter[AccountId] = Counter()
+        # How often a present account changed: an answer of the store that was on its way meanwhile is not taken.
+        self._changes: Counter[AccountId] = Counter()
         self.on_person: list[Callable[[AccountId], None]] = []
         """Called when a present account changed."""
         self.on_board: list[Callable[[BoardId], None]] = []
@@ -58,7 +60,7 @@ class Directory:
         """
         self._present[account] += 1
         try:
-            person = await self._store.person(account)
+            person = await self._latest(account)
         except BaseException:
             self.leave(account)
             raise
@@ -73,17 +75,27 @@ class Directory:
         self._present[account] -= 1
         if self._present[account] <= 0:
             del self._present[account]
+            self._changes.pop(account, None)
             self._people.pop(account, None)
 
     async def person_changed(self, account: AccountId) -> None:
         """Take in a committed change of an account, and bind its open connections."""
         if account not in self._present:
             return
-        person = await self._store.person(account)
+        self._changes[account] += 1
+        person = await self._latest(account)
         if person is not None and account in self._present:
             self._people[account] = person
             for bind in self.on_person:
                 bind(account)
+
+    async def _latest(self, account: AccountId) -> Person | None:
+        """Read an account, again if it changed while the answer was on its way: an older value must not replace a newer one."""
+        while True:
+            changes = self._changes[account]
+            person = await self._store.person(account)
+            if self._changes[account] == changes:
+                return person
 
     def board_changed(self, board: Board) -> None:
         """Take in a committed new or changed board, and bind the open connections."""

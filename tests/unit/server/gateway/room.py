@@ -2,7 +2,7 @@
 
 from parley_protocol import codec as pure
 from parley_protocol.codes import Code
-from parley_protocol.frames import Author, Deleted, Edited, Event, Posted, Reacted, Restored, Retracted, ServerFrame
+from parley_protocol.frames import Author, Deleted, Edited, Event, Gone, Posted, Reacted, Restored, Retracted, ServerFrame
 from parley_protocol.ids import AccountId, BoardId, PostId, TakedownId
 from parley_server.domain.answers import Refused
 from parley_server.gateway.hotlog import Kinds
@@ -15,6 +15,7 @@ from tests.simulation.network import messages
 GENERAL = BoardId("general")
 ANNA = Author(AccountId("acc-anna"), "Anna")
 MSGPACK, JSON = 0, 1
+_EVENTS = (Posted, Edited, Deleted, Reacted, Retracted, Restored, Gone)
 
 
 def posted(seq: int, body: str = "hello", post: str = "") -> Posted:
@@ -80,7 +81,7 @@ class Line:
 
     def said(self) -> list[str]:
         """Return what was written as type and seq, or type alone."""
-        return [f"{frame.type} {frame.seq}" if hasattr(frame, "seq") and frame.seq else frame.type for frame in self.frames()]
+        return [f"{frame.type} {frame.seq}" if isinstance(frame, _EVENTS) else frame.type for frame in self.frames()]
 
     def _cut(self, code: Code) -> None:
         self.cuts.append(code.name)
