@@ -94,9 +94,15 @@ async def run(posts: int, retracted: int, receive_buffer: int, first: int) -> in
         raw = out.read_bytes()
         got = [marker for _, marker in made if marker.encode() in raw]
         leaked = [marker for _, marker in chosen if marker.encode() in raw]
-        taken = max((number for number, (_, marker) in enumerate(made) if marker.encode() in raw and number < first), default=-1) + 1
-        print(f"posts {posts}, retracted {len(chosen)} (from post {first} on, evenly), receive buffer {receive_buffer or 'as it is'}")
-        print(f"reader: {len(raw)} bytes, {len(got)} posts, then {ended}; of the {first} posts before the first retracted one it has {taken}")
+        taken = (
+            max((number for number, (_, marker) in enumerate(made) if marker.encode() in raw and number < first), default=-1) + 1
+        )
+        print(
+            f"posts {posts}, retracted {len(chosen)} (from post {first} on, evenly), receive buffer {receive_buffer or 'as it is'}"
+        )
+        print(
+            f"reader: {len(raw)} bytes, {len(got)} posts, then {ended}; of the {first} posts before the first retracted one it has {taken}"
+        )
         print(f"retracted bodies among its bytes: {len(leaked)} {' '.join(leaked)}")
         print(f"\ncommand: {machine.command_line()}\nmachine: {machine.machine_line()}")
         return len(leaked)

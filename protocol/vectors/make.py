@@ -177,9 +177,7 @@ def least(frame: Any) -> Any:
 def accepts() -> Iterator[Map]:
     """Write bytes that another writer may choose, with the frame that they mean."""
     ping, post = {"type": "ping", "id": 1}, {"type": "post", "id": 1, "board": "lobby", "nonce": "n", "body": "é😀"}
-    yield _case(
-        "unknown keys are ignored", "msgpack", msgpack.packb({**ping, "later": {"x": [1.5, None, b"\x00"]}}), frame=ping
-    )
+    yield _case("unknown keys are ignored", "msgpack", msgpack.packb({**ping, "later": {"x": [1.5, None, b"\x00"]}}), frame=ping)
     yield _case("unknown keys are ignored", "json", b'{"type":"ping","later":{"x":[1.5,null,1e999]},"id":1}', frame=ping)
     yield _case("null is absent", "json", b'{"type":"watch","id":1,"scope":"site","after":null}', frame=_watch())
     yield _case("null is absent", "msgpack", msgpack.packb({**_watch(), "after": None}), frame=_watch())
@@ -279,9 +277,7 @@ def rejects() -> Iterator[Map]:
     too_large = {"type": "post", "id": 1, "board": "b", "nonce": "n", "body": "x" * limits.FRAME_BYTES_MAX}
     yield _reject("a message over the limit", "json", JSON.dump(too_large), codes.TOO_LARGE)
     yield _reject("a lone surrogate", "json", rb'{"type":"delete","id":5,"post":"\ud800"}', codes.NOT_TEXT, 5)
-    yield _reject(
-        "surrogates in the wrong order", "json", rb'{"type":"delete","id":5,"post":"\udc00\ud800"}', codes.NOT_TEXT, 5
-    )
+    yield _reject("surrogates in the wrong order", "json", rb'{"type":"delete","id":5,"post":"\udc00\ud800"}', codes.NOT_TEXT, 5)
     not_text = msgpack.packb({"type": "delete", "id": 5}).replace(b"\x82", b"\x83", 1) + b"\xa4post"
     yield _reject("a lone surrogate", "msgpack", not_text + b"\xa3\xed\xa0\x80", codes.NOT_TEXT, 5)
     yield _reject("not UTF-8", "msgpack", not_text + b"\xa1\xff", codes.NOT_TEXT, 5)

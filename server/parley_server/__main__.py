@@ -42,7 +42,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
     if sys.platform == "win32":
         asyncio.run(work)
     else:
-        import uvloop  # Not made for Windows.
+        import uvloop  # noqa: PLC0415  # Not made for Windows.
 
         uvloop.run(work)
 

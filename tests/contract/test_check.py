@@ -100,7 +100,9 @@ def test_inspecting_is_a_coroutine_and_a_local_one_never_waits(kind: str) -> Non
 
 
 @kinds
-@pytest.mark.parametrize("text", ["", " ", "\u200b", "\x00", "a" * 8_192, "\u0301" * 4_000, ".", "%", "http://", "%ff", "xn--a.b"])
+@pytest.mark.parametrize(
+    "text", ["", " ", "\u200b", "\x00", "a" * 8_192, "\u0301" * 4_000, ".", "%", "http://", "%ff", "xn--a.b"]
+)
 def test_no_text_makes_a_check_fail(kind: str, text: str) -> None:
     # Lone surrogates are no text: domain/text.py and the frames refuse them before anything is inspected.
     ask(_make(kind, [rule(MATCH), rule({"links": {"domains": [], "others": True}}, id="others")]), item(text))

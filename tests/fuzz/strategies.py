@@ -27,7 +27,11 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
         case Many(count_max):
             return st.lists(values(get_args(hint)[0]), max_size=min(count_max, 3)).map(tuple)
         case Text(bytes_max, bytes_min):
-            return st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=bytes_min, max_size=min(TEXT_MAX, bytes_max // 4))
+            return st.text(
+                st.characters(exclude_categories=["Cs"], exclude_characters="\0"),
+                min_size=bytes_min,
+                max_size=min(TEXT_MAX, bytes_max // 4),
+            )
         case Int(least, most):
             return st.integers(least, most)
         case _:

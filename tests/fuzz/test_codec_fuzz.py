@@ -9,7 +9,6 @@ import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tests.fuzz.strategies import CLIENT, SERVER
 
 from parley_protocol.codec import JSON, MSGPACK, Codec, decode_client, decode_server, encode
 from parley_protocol.codes import CODES
@@ -17,6 +16,7 @@ from parley_protocol.errors import ProtocolError
 from parley_protocol.fields import to_map
 from parley_protocol.frames import CLIENT_FRAMES, SERVER_FRAMES, ClientFrame, ServerFrame
 from parley_protocol.limits import FRAME_BYTES_MAX
+from tests.fuzz.strategies import CLIENT, SERVER
 
 Decode = Callable[[Codec, bytes], ClientFrame | ServerFrame]
 both = pytest.mark.parametrize("codec", [MSGPACK, JSON], ids=["msgpack", "json"])

@@ -35,9 +35,7 @@ class Model:
     """A board: what is true now, its log, and every rendering that a reader may have received."""
 
     posts: dict[PostId, Held] = field(default_factory=dict[PostId, Held])
-    log: list[tuple[str, PostId, tuple[str, str, bool]]] = field(
-        default_factory=list[tuple[str, PostId, tuple[str, str, bool]]]
-    )
+    log: list[tuple[str, PostId, tuple[str, str, bool]]] = field(default_factory=list[tuple[str, PostId, tuple[str, str, bool]]])
     sent: list[Event] = field(default_factory=list[Event])
 
     def add(self, kind: str, post: PostId, reaction: tuple[str, str, bool] = ("", "", False)) -> None:

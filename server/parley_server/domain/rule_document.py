@@ -116,7 +116,9 @@ def _match(value: object) -> Match:
     if "terms" in held:
         terms = _some(_texts(held["terms"], "match.terms", bounds.TERMS_MAX, bounds.TERM_BYTES_MAX), "match.terms")
     if "patterns" in held:
-        patterns = _some(_texts(held["patterns"], "match.patterns", bounds.PATTERNS_MAX, bounds.PATTERN_BYTES_MAX), "match.patterns")
+        patterns = _some(
+            _texts(held["patterns"], "match.patterns", bounds.PATTERNS_MAX, bounds.PATTERN_BYTES_MAX), "match.patterns"
+        )
     return Match(
         terms=terms,
         links=_links(held["links"]) if "links" in held else None,

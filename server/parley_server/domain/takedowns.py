@@ -13,7 +13,6 @@ from parley_protocol.ids import AccountId, BoardId, CaseId, PostId, TakedownId
 from parley_server.domain.rules import Severity
 from parley_server.domain.verdict import Stage
 
-
 APPEAL_WITHIN_US: Final = 183 * 86_400 * 1_000_000
 """Time for an appeal: six months."""
 

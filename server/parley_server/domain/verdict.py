@@ -139,4 +139,12 @@ def judge(ruleset: int, findings: Iterable[Finding], failures: Iterable[Failure]
 def _lead(finding: Finding) -> tuple[int, int, str, str, tuple[int, int], str, str]:
     """Return what orders findings. Every part of them that can differ within one rule set is in it, or their order would be chance."""
     rule = finding.rule
-    return (-_WEIGHTS[rule.effect], -rule.severity.rank, rule.id, finding.field, finding.span or (0, 0), finding.check, finding.passage)
+    return (
+        -_WEIGHTS[rule.effect],
+        -rule.severity.rank,
+        rule.id,
+        finding.field,
+        finding.span or (0, 0),
+        finding.check,
+        finding.passage,
+    )

@@ -13,7 +13,8 @@ from parley_protocol.frames import Beat, ServerFrame
 from parley_protocol.ids import AccountId, SessionId
 from parley_protocol.limits import BEAT_MS
 from parley_server.clock import World
-from parley_server.gateway.hub import Hub, Reader
+from parley_server.gateway.hub import Hub
+from parley_server.gateway.rooms import Reader
 from parley_server.gateway.wire import message
 
 _SLICES: Final = BEAT_MS * 3 // 4 // 1_000

@@ -25,9 +25,10 @@ from parley_server.domain.answers import Refused
 from parley_server.domain.people import Person
 from parley_server.domain.takedowns import Filed
 from parley_server.gateway.hotlog import Kinds, kinds_of
-from parley_server.gateway.hub import Hub, Reader
+from parley_server.gateway.hub import Hub
 from parley_server.gateway.lanes import Lanes
 from parley_server.gateway.registry import Registry
+from parley_server.gateway.rooms import Reader
 from parley_server.gateway.websocket import WebSocket
 from parley_server.gateway.wire import FORMATS, message
 from parley_server.pipeline.accounts import Accounts

@@ -23,8 +23,8 @@ _read = msgspec.json.Decoder().decode
 class FastMsgpack:
     """MessagePack by msgspec; what it cannot read is read again by the reference codec, which names the fault."""
 
-    name: Final[FormatName] = "msgpack"
-    text: Final = False
+    name: FormatName = "msgpack"
+    text: bool = False
 
     def load(self, data: bytes) -> object:
         """Read one value; see ``Codec.load``."""
@@ -42,8 +42,8 @@ class FastMsgpack:
 class FastJson:
     """JSON by msgspec; what it cannot read is read again by the reference codec, which names the fault."""
 
-    name: Final[FormatName] = "json"
-    text: Final = True
+    name: FormatName = "json"
+    text: bool = True
 
     def load(self, data: bytes) -> object:
         """Read one value; see ``Codec.load``."""

@@ -90,7 +90,8 @@ class Links:
             return ()
         at = origin(item.text)
         return tuple(
-            Finding(rule.head, NAME, item.field, at.span(*name.span) if name.span else None, name.host) for rule, name in met.values()
+            Finding(rule.head, NAME, item.field, at.span(*name.span) if name.span else None, name.host)
+            for rule, name in met.values()
         )
 
 
@@ -136,7 +137,10 @@ def links(text: str) -> Iterator[Name]:
                 yield Name(host, (authority.start(), authority.end()) if exact else None)
         for match in _NAME.finditer(reading):
             # Behind a slash it is a path or an address that was read above, behind @ a mail address, behind the others a query.
-            if reading[match.start() - 1 : match.start()] in ("/", "\\", "@", "=", "?", "&", "#") or reading[match.end() :][:1] == "@":
+            if (
+                reading[match.start() - 1 : match.start()] in ("/", "\\", "@", "=", "?", "&", "#")
+                or reading[match.end() :][:1] == "@"
+            ):
                 continue
             hosts = list(_hosts(match[0], match.start()))
             # The first is the whole run; where ASCII names are glued to other letters, those are what can be followed.

@@ -52,7 +52,9 @@ class Patterns:
         if not places:
             return ()
         at = origin(item.text)
-        return tuple(Finding(rule.head, NAME, item.field, at.span(first, end), text[first:end]) for rule, (first, end) in places.values())
+        return tuple(
+            Finding(rule.head, NAME, item.field, at.span(first, end), text[first:end]) for rule, (first, end) in places.values()
+        )
 
 
 class _Group:

@@ -81,7 +81,7 @@ class Stage:
         for check in ruleset.local:
             try:
                 findings += ask(check, item)
-            except Exception as error:  # A check's error is an answer here: its rules' fail mode.
+            except Exception as error:  # noqa: BLE001  # A check's error is an answer here: its rules' fail mode.
                 failures += _failures(check, item, type(error).__name__)
         if ruleset.remote:
             until = asyncio.get_running_loop().time() + self._budget_s

@@ -83,7 +83,8 @@ class Terms:
             return ()
         at = origin(item.text)
         return tuple(
-            Finding(self.rules[rule].head, NAME, item.field, at.span(first, end), text[first:end]) for rule, (first, end) in places.items()
+            Finding(self.rules[rule].head, NAME, item.field, at.span(first, end), text[first:end])
+            for rule, (first, end) in places.items()
         )
 
 

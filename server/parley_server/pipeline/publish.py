@@ -20,19 +20,24 @@ from parley_server.domain.takedowns import APPEAL_WITHIN_US, Actor, AlertDraft, 
 from parley_server.domain.text import check_body
 from parley_server.domain.verdict import Allow, Flag, Refuse, Stage, Unjudged, Withhold
 from parley_server.gateway.hub import Hub
-from parley_server.pipeline.rulebook import Rulebook
 from parley_server.inspection.stage import Stage as Inspection
 from parley_server.moderation import statement
 from parley_server.pipeline.announce import Announcer
 from parley_server.pipeline.directory import Directory
 from parley_server.pipeline.rates import Rates
+from parley_server.pipeline.rulebook import Rulebook
 from parley_server.ports import BoardLog, Item, Takedowns
 
 
 @dataclass(frozen=True, slots=True)
 class Publisher:
-    """Takes what members write. ``rates`` is ``None`` where limits are lifted; ``verified_only``: setting ``PARLEY_IDENTITY``;
-    ``observe``: told the seconds of each append."""
+    """Takes what members write.
+
+    Attributes:
+        rates: ``None`` where limits are lifted.
+        verified_only: setting ``PARLEY_IDENTITY``.
+        observe: told the seconds of each append.
+    """
 
     log: BoardLog
     takedowns: Takedowns

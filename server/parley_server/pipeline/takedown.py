@@ -28,16 +28,16 @@ from parley_server.domain.takedowns import (
     Detection,
     Evidence,
     Filed,
-    Kind,
     KeptDraft,
+    Kind,
     Restriction,
     Reversal,
 )
 from parley_server.domain.verdict import Stage
 from parley_server.gateway.hub import Hub
-from parley_server.pipeline.rulebook import Rulebook
 from parley_server.pipeline.announce import Announcer
 from parley_server.pipeline.directory import Directory
+from parley_server.pipeline.rulebook import Rulebook
 from parley_server.ports import Alerts, BoardLog, Takedowns, Unavailable
 
 log = structlog.get_logger(__name__)

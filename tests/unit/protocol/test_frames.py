@@ -4,11 +4,11 @@ import dataclasses
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import pytest
-from tests.unit.protocol.test_vectors import read
 
 from parley_protocol import frames
 from parley_protocol.fields import BadField, Int, Text, build, plan, to_map
 from parley_protocol.frames import CLIENT_FRAMES, SERVER_FRAMES, ClientFrame, ServerFrame
+from tests.unit.protocol.test_vectors import read
 
 EVERY: list[Any] = [*CLIENT_FRAMES.values(), *SERVER_FRAMES.values()]
 WHOLE = [entry for entry in read("frames.json") if not entry["name"].endswith("least")]

@@ -158,9 +158,7 @@ def test_a_gone_without_a_post_fills_its_seq_and_nothing_else() -> None:
 
 
 def test_reactions_count_accounts_and_the_latest_word_of_each_stands() -> None:
-    replica = reader(
-        posted(1), reacted(4, "bob", on=False), reacted(2, "bob"), reacted(3, "cid"), reacted(5, "bob", emoji="🎉")
-    )
+    replica = reader(posted(1), reacted(4, "bob", on=False), reacted(2, "bob"), reacted(3, "cid"), reacted(5, "bob", emoji="🎉"))
     assert replica.posts()[0].reactions == (("🎉", 1), ("👍", 1))
 
 

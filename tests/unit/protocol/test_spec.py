@@ -25,7 +25,7 @@ SHAPES: Final[dict[str, Any]] = {
 
 def rows(title: str) -> list[list[str]]:
     """Return the cells of the first table below the heading ``title``, without its head."""
-    found = re.search(rf"^#+ {re.escape(title)}\n(.*?)(?=^#|\Z)", SPEC, re.S | re.M)
+    found = re.search(rf"^#+ {re.escape(title)}\n(.*?)(?=^#|\Z)", SPEC, re.DOTALL | re.MULTILINE)
     assert found is not None, f"no heading {title!r}"
     lines = [line for line in found[1].splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
@@ -71,7 +71,7 @@ def test_the_table_of_every_frame_names_its_fields_types_bounds_and_presence(tit
 
 
 def test_no_table_is_there_of_a_frame_that_does_not_exist() -> None:
-    assert set(re.findall(r"^#+ (`\w+` \((?:client|server)\))$", SPEC, re.M)) == {
+    assert set(re.findall(r"^#+ (`\w+` \((?:client|server)\))$", SPEC, re.MULTILINE)) == {
         title for title in SHAPES if title.startswith("`")
     }
 
@@ -95,4 +95,4 @@ def test_every_subprotocol_is_named() -> None:
 
 def test_every_file_of_vectors_is_named() -> None:
     names = {path.name for path in (Path(__file__).parents[3] / "protocol" / "vectors").glob("*.json")}
-    assert names == {name for name in re.findall(r"`(\w+\.json)`", SPEC)}
+    assert names == set(re.findall(r"`(\w+\.json)`", SPEC))

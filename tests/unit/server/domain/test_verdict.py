@@ -10,7 +10,9 @@ from parley_server.domain.rules import Effect, FailMode, RuleHead, Severity
 from parley_server.domain.verdict import Allow, Failure, Finding, Flag, Refuse, Unjudged, Withhold, judge
 
 
-def head(effect: Effect = Effect.WITHHOLD, *, fail: FailMode = FailMode.HOLD, severity: Severity = Severity.LOW, id: str = "r") -> RuleHead:
+def head(
+    effect: Effect = Effect.WITHHOLD, *, fail: FailMode = FailMode.HOLD, severity: Severity = Severity.LOW, id: str = "r"
+) -> RuleHead:
     return RuleHead(id, 1, "spam", severity, effect, fail)
 
 
@@ -25,8 +27,11 @@ def failure(fail: FailMode) -> Failure:
 _IDS = st.sampled_from(["a", "b", "c"])
 # In one rule set an id is one rule, so that effect and severity follow from it.
 _HEADS = st.builds(
-    lambda id, salt: head(
-        list(Effect)[(ord(id) + salt) % 4], fail=list(FailMode)[(ord(id) + salt) % 3], severity=list(Severity)[ord(id) % 4], id=id
+    lambda name, salt: head(
+        list(Effect)[(ord(name) + salt) % 4],
+        fail=list(FailMode)[(ord(name) + salt) % 3],
+        severity=list(Severity)[ord(name) % 4],
+        id=name,
     ),
     _IDS,
     st.just(1),

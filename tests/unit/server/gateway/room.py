@@ -6,8 +6,9 @@ from parley_protocol.frames import Author, Deleted, Edited, Event, Gone, Posted,
 from parley_protocol.ids import AccountId, BoardId, PostId, TakedownId
 from parley_server.domain.answers import Refused
 from parley_server.gateway.hotlog import Kinds
-from parley_server.gateway.hub import Hub, Reader
+from parley_server.gateway.hub import Hub
 from parley_server.gateway.lanes import Lanes
+from parley_server.gateway.rooms import Reader
 from tests.fakes import FakeBoardLog, FakeWorld
 from tests.samples import a_board, a_draft
 from tests.simulation.network import messages

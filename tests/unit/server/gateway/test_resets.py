@@ -8,8 +8,9 @@ from parley_protocol import codes
 from parley_protocol.frames import BoardState, Posted
 from parley_server.domain.answers import Refused
 from parley_server.gateway.hotlog import Kinds
-from parley_server.gateway.hub import Hub, Reader
+from parley_server.gateway.hub import Hub
 from parley_server.gateway.lanes import Lanes
+from parley_server.gateway.rooms import Reader
 from tests.fakes import FakeBoardLog, FakePeople, FakeWorld
 from tests.samples import a_draft
 from tests.stores import settle

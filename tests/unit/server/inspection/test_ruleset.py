@@ -26,7 +26,9 @@ def test_a_rule_whose_examples_hold_may_go_live() -> None:
         ({"links": {"domains": ["a..b"]}}, ["ab"], [], "match.links.domains[0]"),
     ],
 )
-def test_an_example_that_does_not_hold_is_named(match: dict[str, object], must: list[str], must_not: list[str], where: str) -> None:
+def test_an_example_that_does_not_hold_is_named(
+    match: dict[str, object], must: list[str], must_not: list[str], where: str
+) -> None:
     bad = check_examples(rule(match, must=must, must_not=must_not))
     assert isinstance(bad, BadRule)
     assert bad.where == where

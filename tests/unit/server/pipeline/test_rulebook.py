@@ -10,8 +10,8 @@ from parley_protocol.ids import AccountId
 from parley_server.domain.answers import Refused
 from parley_server.domain.rules import BadRule
 from parley_server.domain.verdict import Allow, Verdict
-from parley_server.pipeline.rulebook import CannotCompile, InForce, Rulebook
 from parley_server.inspection.stage import Stage
+from parley_server.pipeline.rulebook import CannotCompile, InForce, Rulebook
 from parley_server.ports import Activation, Unavailable
 from tests.unit.server.inspection.making import document, item
 from tests.unit.server.inspection.memory_rules import MemoryRules
