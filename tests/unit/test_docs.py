@@ -203,7 +203,7 @@ def test_every_command_stands_in_the_page_of_the_command() -> None:
 def test_no_document_shows_a_command_that_does_not_exist(page: str) -> None:
     known = {tuple(command.split()) for command in commands()}
     groups = {command[:2] for command in known if len(command) == 3}
-    shown = re.findall(r"(?:^|[`|(]|\$ )\s*(?:\.venv/bin/)?(parley(?: [a-z]+){1,2})\b", text(page), re.MULTILINE)
+    shown = re.findall(r"(?:^|[`|(]|\$ )\s*(?:\.venv/bin/)?(parley(?: [a-z-]+){1,2})\b", text(page), re.MULTILINE)
     assert shown
     for line in shown:
         words = tuple(line.split())
