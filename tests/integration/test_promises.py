@@ -150,24 +150,24 @@ async def test_p3_a_reader_that_stopped_never_gets_what_was_retracted_meanwhile(
     desk = await wires.joined(server.ws_url, "msgpack", server.admin.token)
     epoch = (await desk.ask("subscribe", board=board))["epoch"]
     stopped = await asyncio.to_thread(StoppedReader, server.ws_url, form)
-    stopped.send({"type": "hello", "v": 1, "resume": [{"board": board, "epoch": epoch, "seq": 0}]})
-    await asyncio.to_thread(stopped.read_until, lambda frame: frame["type"] == "welcome")
-
-    answers = await asyncio.gather(*(author.post(board, f"stopped-reader-{number:03} " + "x" * 300) for number in range(500)))
-    by_seq = {answer["seq"]: (answer["post"], number) for number, answer in enumerate(answers)}
-    chosen = [by_seq[seq] for seq in range(300, 500, 4)]
-    assert len(chosen) == 50
-    waiting = stopped.waiting()
-    done = await asyncio.gather(
-        *(desk.ask("retract", post=post, policy="spam", reason="Retracted while the reader slept.") for post, _ in chosen)
-    )
-    assert all(answer["type"] == "ok" for answer in done), done
-    head = max(answer["seq"] for answer in done)
-
-    def at_head(frame: Map) -> bool:
-        return frame.get("board") == board and frame.get("seq") == head
-
     with contextlib.closing(stopped):
+        stopped.send({"type": "hello", "v": 1, "resume": [{"board": board, "epoch": epoch, "seq": 0}]})
+        await asyncio.to_thread(stopped.read_until, lambda frame: frame["type"] == "welcome")
+
+        answers = await asyncio.gather(*(author.post(board, f"stopped-reader-{number:03} " + "x" * 300) for number in range(500)))
+        by_seq = {answer["seq"]: (answer["post"], number) for number, answer in enumerate(answers)}
+        chosen = [by_seq[seq] for seq in range(300, 500, 4)]
+        assert len(chosen) == 50
+        waiting = stopped.waiting()
+        done = await asyncio.gather(
+            *(desk.ask("retract", post=post, policy="spam", reason="Retracted while the reader slept.") for post, _ in chosen)
+        )
+        assert all(answer["type"] == "ok" for answer in done), done
+        head = max(answer["seq"] for answer in done)
+
+        def at_head(frame: Map) -> bool:
+            return frame.get("board") == board and frame.get("seq") == head
+
         reached = await asyncio.to_thread(stopped.read_until, at_head)
     before_suppress = next(
         (place for place, frame in enumerate(stopped.frames) if frame["type"] == "suppress"), len(stopped.frames)

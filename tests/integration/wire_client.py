@@ -20,7 +20,7 @@ from websockets.uri import parse_uri
 
 Map = dict[str, Any]
 FORMS: Final = ("msgpack", "json")
-WITHIN_S: Final = 10.0
+WITHIN_S: Final = 30.0
 
 
 def encode(frame: Mapping[str, Any], form: str) -> bytes:
