@@ -216,7 +216,11 @@ async def _database_url(settings: Settings, stack: AsyncExitStack) -> tuple[str,
     folder = settings.data_dir.resolve()
     embedded = await embedded_postgres.start(folder / "postgres")
     stack.push_async_callback(embedded.stop)
-    return embedded.url, f"embedded PostgreSQL in {folder}"
+    where = f"embedded PostgreSQL in {folder}"
+    if not embedded.cluster.is_relative_to(folder):
+        # Started by root below a closed folder: PostgreSQL runs as another user, who cannot pass through it.
+        where += f" (its files: {embedded.cluster})"
+    return embedded.url, where
 
 
 def _evidence_key(settings: Settings) -> bytes:
