@@ -86,7 +86,9 @@ LIMITED: Final = Code("limited", "Too much at once; wait and try again.", 429, r
 INSPECTION_UNAVAILABLE: Final = Code(
     "inspection_unavailable", "Inspection cannot answer now; the post was not judged.", 503, retry=True
 )
-UNAVAILABLE: Final = Code("unavailable", "A part of the service is not available now; make the same request again.", 503, retry=True)
+UNAVAILABLE: Final = Code(
+    "unavailable", "A part of the service is not available now; make the same request again.", 503, retry=True
+)
 INTERNAL: Final = Code("internal", "The server made a mistake.", 500, retry=True, close=4005)
 
 # Closes that ask the client to come back.

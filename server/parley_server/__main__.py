@@ -1,6 +1,7 @@
 """``python -m parley_server``: read the settings, run the server until it is told to stop."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -60,7 +61,8 @@ async def _until_told(settings: Settings) -> None:
         waiting.cancel()
         if running.failed.done():
             running.failed.result()
-        print("Parley stops; clients are asked to come back.", flush=True)
+        with contextlib.suppress(BrokenPipeError):
+            print("Parley stops; clients are asked to come back.", flush=True)
 
 
 def _greet(settings: Settings, running: Running) -> None:

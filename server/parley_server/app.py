@@ -140,7 +140,7 @@ async def serve(settings: Settings, world: World | None = None) -> AsyncIterator
         )
         moderation = Moderation(board_log, takedowns, alerts, rulebook, directory, hub, announcer, world)
         stack.push_async_callback(moderation.close)
-        accounts = Accounts(people, directory, registry, world)
+        accounts = Accounts(people, directory, registry, world, inspection=stage)
         first_password = await _first_start(accounts, settings)
         telemetry.read_from(Sources(hub.counts, lambda: registry.size, lambda: len(stream), lambda: len(moderation.unrecorded)))
 

@@ -5,7 +5,7 @@ import hashlib
 import secrets
 import unicodedata
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, assert_never
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -17,9 +17,14 @@ from parley_server.clock import World
 from parley_server.domain.access import Act, administers, may, may_appoint
 from parley_server.domain.answers import Refused
 from parley_server.domain.people import AccountState, Board, BoardRole, BoardState, Level, Person, SiteRole, Visibility
+from parley_server.domain.verdict import Allow, Flag, Refuse, Unjudged, Withhold
 from parley_server.gateway.registry import Registry
+from parley_server.inspection.stage import Stage
 from parley_server.pipeline.directory import Directory
-from parley_server.ports import People, Session
+from parley_server.ports import Item, People, Session
+
+NO_BOARD: Final = BoardId("")
+"""Board of a name that belongs to the whole site: rules for all boards look at it."""
 
 SESSION_S: Final = 30 * 86_400
 """How long a signed-in session lasts."""
@@ -55,6 +60,7 @@ class Accounts:
     registry: Registry
     world: World
     hasher: PasswordHasher = field(default_factory=PasswordHasher)
+    inspection: Stage = field(default_factory=Stage)
     _turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(limits.HASHES_MAX))
 
     async def sign_up(self, handle: str, name: str, password: str, role: SiteRole = SiteRole.MEMBER) -> Person | Refused:
@@ -66,6 +72,9 @@ class Accounts:
             )
         if no is not None:
             return no
+        no = await self._inspected(handle, "handle") or await self._inspected(name, "display_name")
+        if no is not None:
+            return no
         hashed = await self._hash(password)
         if isinstance(hashed, Refused):
             return hashed
@@ -74,6 +83,7 @@ class Accounts:
     async def add_bot(self, owner: Person, handle: str, name: str) -> SignedIn | Refused:
         """Create a bot account with a token that does not expire; its owner answers for it."""
         no = administers(owner) or _bad_handle(handle) or _bad_name(name, "display_name")
+        no = no or await self._inspected(handle, "handle") or await self._inspected(name, "display_name")
         if no is not None:
             return no
         made = await self._create(handle, name, None, SiteRole.BOT)
@@ -133,8 +143,7 @@ class Accounts:
             no = Refused(
                 codes.BAD_FIELD, f"A slug has 1 to 64 of a-z, 0-9 and inner hyphens, and is not {EVERY_BOARD}.", scope="slug"
             )
-        if no is None and len(summary) > SUMMARY_CHARS_MAX:
-            no = Refused(codes.BAD_FIELD, f"A summary has at most {SUMMARY_CHARS_MAX} characters.", scope="summary")
+        no = no or await self._face(by, BoardId(slug), name, summary)
         if no is not None or by.account is None:
             return no or Refused(codes.UNAUTHENTICATED)
         board = Board(BoardId(slug), name, summary, self.world.new_id(), visibility=visibility, created_at_us=self.world.now_us())
@@ -151,6 +160,7 @@ class Accounts:
         """Change a board's face or state; its managers. Open connections are bound before this returns."""
         board = self.directory.board(board_id)
         no = may(by, Act.MANAGE, board) or (_bad_name(name, "name") if name is not None else None)
+        no = no or await self._face(by, board_id, name, summary)
         if no is not None or board is None:
             return no or Refused(codes.NO_BOARD)
         changed = replace(
@@ -180,6 +190,34 @@ class Accounts:
         return no
 
     # Inside.
+
+    async def _inspected(self, text: str, scope: str, board: BoardId = NO_BOARD, by: AccountId | None = None) -> Refused | None:
+        """Ask the rules for names. What they stop is not taken; nothing of it is stored, so nothing is recorded: another may be tried.
+
+        Args:
+            by: whose act it is; ``None`` for somebody who has no account yet, and whom no rate can count.
+        """
+        author = by or AccountId(self.world.new_id())
+        verdict = await self.inspection.inspect(Item("name", text, board, author, self.world.now_us()))
+        match verdict:
+            case Allow() | Flag():
+                return None
+            case Withhold(findings=()) | Unjudged():
+                return Refused(codes.INSPECTION_UNAVAILABLE, scope=scope, retry_after_ms=1_000)
+            case Withhold() | Refuse():
+                return Refused(codes.REFUSED, f"This name falls under the policy {verdict.findings[0].rule.policy}.", scope=scope)
+            case _:
+                assert_never(verdict)
+
+    async def _face(self, by: Person, board: BoardId, name: str | None, summary: str | None) -> Refused | None:
+        """Judge what a board shows of itself, as far as it is given."""
+        if summary is not None and len(summary) > SUMMARY_CHARS_MAX:
+            return Refused(codes.BAD_FIELD, f"A summary has at most {SUMMARY_CHARS_MAX} characters.", scope="summary")
+        for text, scope in ((name, "name"), (summary, "summary")):
+            no = await self._inspected(text, scope, board, by.account) if text else None
+            if no is not None:
+                return no
+        return None
 
     async def _create(self, handle: str, name: str, hashed: str | None, role: SiteRole) -> Person | Refused:
         account = AccountId(self.world.new_id())

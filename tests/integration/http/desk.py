@@ -79,10 +79,11 @@ class Desk:
         self.hub = Hub(self.log)
         registry = Registry(self.hub, world)
         self.directory = Directory(self.people)
-        self.rulebook = Rulebook(rules, Stage(), world.now_us, "node-1")
+        stage = Stage()
+        self.rulebook = Rulebook(rules, stage, world.now_us, "node-1")
         announcer = Announcer(self.hub, registry, AlertStream(alerts), lambda: 0.0)
         hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-        self.accounts = Accounts(self.people, self.directory, registry, world, hasher)
+        self.accounts = Accounts(self.people, self.directory, registry, world, hasher, stage)
         self.moderation = Moderation(self.log, self.takedowns, alerts, self.rulebook, self.directory, self.hub, announcer, world)
         self.services = Services(
             accounts=self.accounts,

@@ -172,3 +172,27 @@ async def test_roles_of_an_account_are_told_to_itself(desk: Desk) -> None:
     board = await desk.board(ada)
     me = await desk.call("GET", "/v1/me", token=ada.token)
     assert me.json["boards"] == {board: BoardRole.FOUNDER}
+
+
+async def test_a_name_that_a_rule_stops_is_not_taken_and_another_is(desk: Desk) -> None:
+    admin = await desk.account("root", SiteRole.ADMINISTRATOR)
+    rule = {
+        "id": "names",
+        "policy": "spam",
+        "severity": "low",
+        "effect": "withhold",
+        "fail": "hold",
+        "fields": ["name"],
+        "boards": ["*"],
+        "match": {"terms": ["free casino"]},
+        "examples": {"must": ["Free Casino"], "must_not": ["casino"]},
+    }
+    assert (await desk.call("POST", "/v1/rules", rule, token=admin.token)).status == 201
+    assert (await desk.call("POST", "/v1/rules/names/activate", {}, token=admin.token)).status == 200
+
+    asked = {"handle": "ann", "display_name": "FREE  Casino", "password": PASSWORD}
+    assert_refused(await desk.call("POST", "/v1/accounts", asked), codes.REFUSED, "display_name")
+    assert (await desk.call("POST", "/v1/accounts", {**asked, "display_name": "Ann"})).status == 201
+    board = {"slug": "games", "name": "Games", "summary": "A free casino for all"}
+    assert_refused(await desk.call("POST", "/v1/boards", board, token=admin.token), codes.REFUSED, "summary")
+    assert (await desk.call("POST", "/v1/boards", {**board, "summary": "Chess"}, token=admin.token)).status == 201

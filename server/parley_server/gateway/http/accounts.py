@@ -220,7 +220,7 @@ def _details(person: Person) -> AccountDetails:
 CALLS: Final[Calls] = (
     Call(
         "POST", "/v1/accounts", "Create an account.", sign_up, SignUp, Nothing, AccountFace, 201, Who.PUBLIC,
-        (codes.TAKEN,), Rate.SIGN_UP,
+        (codes.TAKEN, codes.REFUSED), Rate.SIGN_UP,
     ),
     Call(
         "POST", "/v1/sessions", "Sign in: check a password and open a session.", sign_in, SignIn, Nothing, SignedInView, 201,
@@ -249,6 +249,6 @@ CALLS: Final[Calls] = (
     ),
     Call(
         "POST", "/v1/bots", "Create a bot; administrators.", add_bot, NewBot, Nothing, BotToken, 201, Who.ACCOUNT,
-        (codes.FORBIDDEN, codes.TAKEN),
+        (codes.FORBIDDEN, codes.TAKEN, codes.REFUSED),
     ),
 )  # fmt: skip

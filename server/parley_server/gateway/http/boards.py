@@ -232,7 +232,7 @@ CALLS: Final[Calls] = (
     Call("GET", "/v1/boards", "The boards that one may read.", boards, Nothing, Nothing, BoardList),
     Call(
         "POST", "/v1/boards", "Create a board; administrators.", found_board, NewBoard, Nothing, BoardView, 201, Who.ACCOUNT,
-        (codes.FORBIDDEN, codes.TAKEN),
+        (codes.FORBIDDEN, codes.TAKEN, codes.REFUSED),
     ),
     Call(
         "GET", "/v1/boards/{board}", "A board with its log's epoch and head.", board, Nothing, Nothing, BoardView,
@@ -240,7 +240,7 @@ CALLS: Final[Calls] = (
     ),
     Call(
         "PUT", "/v1/boards/{board}", "Change a board; its managers.", change_board, BoardChange, Nothing, BoardView,
-        who=Who.ACCOUNT, codes=(codes.NO_BOARD, codes.FORBIDDEN),
+        who=Who.ACCOUNT, codes=(codes.NO_BOARD, codes.FORBIDDEN, codes.REFUSED),
     ),
     Call(
         "PUT", "/v1/boards/{board}/roles/{account}", "Give an account, by id or handle, a role on a board; its managers.",
