@@ -111,6 +111,9 @@ TYPING_S: Final = 3.0
 
 # Others.
 
+CASES_CHANGED_MAX: Final = 10_000
+"""Cases whose change the watchers were not told of yet. Full: they are not told; the queue of cases has it, and deciding finds out."""
+
 UNACKNOWLEDGED_MAX: Final = 1_000
 """Alerts that a watcher without cursor gets at first. Full: the oldest ones; the rest stands in the queue of cases."""
 

@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 
 from parley_protocol.frames import Alert, CaseChanged, ServerFrame
+from parley_protocol.ids import CaseId
 from parley_server import limits
 from parley_server.domain.takedowns import Case
 from parley_server.ports import Alerts, Unavailable
@@ -59,6 +60,7 @@ class AlertStream:
         self._store = store
         self._watchers: set[Watcher] = set()
         self._grown = asyncio.Event()
+        self._changed: dict[CaseId, Case] = {}
         self._head = 0
         self.given: int = 0
 
@@ -78,11 +80,10 @@ class AlertStream:
         self._grown.set()
 
     def changed(self, case: Case) -> None:
-        """Tell the watchers how a case stands."""
-        frame = CaseChanged(case.case, case.rev, case.state, case.claimed_by)
-        for watcher in list(self._watchers):
-            if watcher.live and watcher.sees(case.board):
-                watcher.send(frame)
+        """Tell the watchers how a case stands, after the alerts that were raised before it."""
+        if len(self._changed) < limits.CASES_CHANGED_MAX:
+            self._changed[case.case] = case
+        self._grown.set()
 
     async def watch(self, watcher: Watcher, after: int | None) -> None:
         """Give a watcher what it missed, then what comes; returns once it is live.
@@ -129,10 +130,20 @@ class AlertStream:
                     for alert in alerts:
                         self._give(alert)
                     self._head = alerts[-1].n
+                self._tell_changes()
             except Unavailable as error:
                 log.warning("alerts_unavailable", cause=str(error))
                 await asyncio.sleep(_POLL_S)
                 self._grown.set()
+
+    def _tell_changes(self) -> None:
+        """Send how the cases stand that changed since the last time."""
+        changed, self._changed = self._changed, {}
+        for case in changed.values():
+            frame = CaseChanged(case.case, case.rev, case.state, case.claimed_by)
+            for watcher in list(self._watchers):
+                if watcher.live and watcher.sees(case.board):
+                    watcher.send(frame)
 
     def _give(self, alert: Alert) -> None:
         for watcher in list(self._watchers):
