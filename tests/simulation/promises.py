@@ -330,7 +330,7 @@ class Promises:
             "rooms": len(hub._rooms),
             "paused": len(hub.paused),
             "parting": len(hub._parting),
-            "suppressed": len(hub._suppressed),
+            "suppressed": len(hub._suppressions),
             "hub's tasks": len(hub._tasks),
             "connections": node.registry.size + len(node.registry.everyone()) + len(node.registry._by_account),
             "deadlines": len(node.registry._deadlines),

@@ -36,7 +36,8 @@ from parley_server import limits
 from parley_server.domain.answers import Refused
 from parley_server.gateway.hotlog import HotLog, Kinds, kind_of
 from parley_server.gateway.lanes import Tail
-from parley_server.gateway.rooms import Group, Hidden, Reader, Room, may_hold, segments
+from parley_server.gateway.rooms import Group, Reader, Room, may_hold, segments
+from parley_server.gateway.suppressions import Claim, Suppressions
 from parley_server.gateway.wire import FORMATS, message
 from parley_server.ports import BoardLog, Unavailable
 
@@ -63,8 +64,7 @@ class Hub:
     def __init__(self, store: BoardLog) -> None:
         self._store = store
         self._rooms: dict[BoardId, Room] = {}
-        # Posts that are hidden or were retracted a moment ago.
-        self._suppressed: dict[PostId, Hidden] = {}
+        self._suppressions = Suppressions()
         self._reads = asyncio.Semaphore(limits.CATCH_UPS_MAX)
         self._tasks: set[asyncio.Task[None]] = set()
         self._turn = 0
@@ -163,21 +163,24 @@ class Hub:
 
     def publish(self, event: Event) -> None:
         """Take a committed event. Earlier, later and repeated ones are put in order by seq."""
-        if isinstance(event, Restored) and (hidden := self._suppressed.get(event.post)) and not hidden.covers(event):
-            # What was read before it and is still on its way may show the post as well: it is public again.
-            del self._suppressed[event.post]
+        if isinstance(event, Restored):
+            self._suppressions.committed(event)
         room = self._rooms.get(event.board)
         if room is None:
             return
         hot = room.hot
-        if hot is None or event.seq > hot.head + 1 or self._too_early(event):
+        if hot is None or event.seq > hot.head + 1 or self._suppressions.too_early(event):
             if hot is None or event.seq > hot.head:
                 self._set_aside(room, event)
             return
         if event.seq <= hot.head:
             return
         self._accept(room, hot, event)
-        while room.pending and (following := room.pending.get(hot.head + 1)) is not None and not self._too_early(following):
+        while (
+            room.pending
+            and (following := room.pending.get(hot.head + 1)) is not None
+            and not self._suppressions.too_early(following)
+        ):
             self._accept(room, hot, room.pending.pop(following.seq))
 
     @contextmanager
@@ -205,14 +208,14 @@ class Hub:
         Args:
             reset: false for an author's own act, which is no reason to cut anybody off, the author first of all.
         """
-        hidden = self._suppressed.get(post)
-        if hidden is not None:
-            # Two moderators at once: said already, and the event of the first may be out, which nothing may follow.
-            hidden.claims += 1
-            return None
-        if len(self._suppressed) >= limits.SUPPRESSED_MAX:
-            return Refused(codes.LIMITED, scope="retractions", retry_after_ms=1_000)
-        self._suppressed[post] = Hidden(claims=1)
+        match self._suppressions.claim(post):
+            case Claim.FULL:
+                return Refused(codes.LIMITED, scope="retractions", retry_after_ms=1_000)
+            case Claim.FURTHER:
+                # Said already, and the event of the first act may be out, which no notice may follow.
+                return None
+            case Claim.FIRST:
+                pass
         self.counts.suppressed += 1
         for reader in [reader for reader, boards in self._parting.items() if reset and board in boards]:
             # What it was given is not counted any more. Rare: a ban, an unsubscription or a closing handshake a moment ago.
@@ -239,27 +242,19 @@ class Hub:
         Args:
             seq: of the event that stopped it, if this is known; a restoration after it shows the post again at once.
         """
-        hidden = self._suppressed.get(post)
-        if hidden is not None:
-            hidden.claims = max(0, hidden.claims - 1)
-            hidden.until = now + limits.SUPPRESSED_LINGER_S
-            self._stopped_at(hidden, seq)
+        self._suppressions.settle(post, now, seq)
 
     def lift(self, post: PostId) -> None:
         """End one ``suppress`` that led to nothing: the post may be shown again, unless another act hides it as well."""
-        hidden = self._suppressed.get(post)
-        if hidden is not None:
-            hidden.claims = max(0, hidden.claims - 1)
-            if hidden.claims == 0 and hidden.until is None:
-                del self._suppressed[post]
+        self._suppressions.lift(post)
 
     def hides(self, post: PostId) -> bool:
         """Say whether nothing that leaves this node may show ``post``: every path that read from the store asks this last."""
-        return post in self._suppressed
+        return post in self._suppressions
 
     def rendered(self, event: Event) -> Event:
         """Return an event as it may leave now."""
-        if isinstance(event, Posted | Edited | Restored) and self._covers(event):
+        if isinstance(event, Posted | Edited | Restored) and self._suppressions.covers(event):
             return Gone(event.board, event.seq, event.post)
         return event
 
@@ -299,9 +294,7 @@ class Hub:
                 reader.cut(codes.SLOW)
         for reader in [reader for reader in self._parting if not reader.lanes.sink.unsent()]:
             del self._parting[reader]
-        for post, hidden in list(self._suppressed.items()):
-            if hidden.claims == 0 and hidden.until is not None and hidden.until < now:
-                del self._suppressed[post]
+        self._suppressions.sweep(now)
 
     # Transports pause and resume.
 
@@ -447,12 +440,11 @@ class Hub:
 
     def _accept(self, room: Room, hot: HotLog, event: Event) -> None:
         """Put the next event into the ring, and see that it is written soon."""
-        if isinstance(event, Retracted | Deleted) and (hidden := self._suppressed.get(event.post)) is not None:
-            self._stopped_at(hidden, event.seq)
         if isinstance(event, Retracted | Deleted):
+            self._suppressions.committed(event)
             # Usually done before, by the suppression; not where the store tells of it first.
             self._blank(room, event.post, reset=isinstance(event, Retracted))
-        entry = hot.append(event, stopped=self._covers(event))
+        entry = hot.append(event, stopped=self._suppressions.covers(event))
         room.fresh.append(entry)
         if not room.flushing:
             room.flushing = True
@@ -474,21 +466,6 @@ class Hub:
             else:
                 others.append(reader)
         return others
-
-    def _too_early(self, event: Event) -> bool:
-        """Say whether a restoration waits: an act that hides its post is under way, and whether it came before or after is not known."""
-        hidden = self._suppressed.get(event.post) if isinstance(event, Restored) else None
-        return hidden is not None and hidden.claims > 0
-
-    def _covers(self, event: Event) -> bool:
-        """Say whether the body of an event's post may not leave."""
-        hidden = self._suppressed.get(event.post) if event.post is not None else None
-        return hidden is not None and hidden.covers(event)
-
-    def _stopped_at(self, hidden: Hidden, seq: int | None) -> None:
-        """Note where a hidden post was stopped; of several places the last one counts."""
-        if seq is not None:
-            hidden.seq = seq if hidden.seq == float("inf") else max(hidden.seq, seq)
 
     def _flush(self, room: Room) -> None:
         """Write the fresh events to every live reader: one segment per group, one write per connection.

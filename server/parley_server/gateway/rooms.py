@@ -94,25 +94,6 @@ class Reader:
         return self.said if self.turn() == self.said_turn else 0
 
 
-@dataclass(slots=True)
-class Hidden:
-    """Why a post is hidden on this node.
-
-    Attributes:
-        claims: retractions and deletions that hide it and whose outcome is not known; while there is one, nothing of it leaves.
-        seq: the greatest committed event that stopped it; only what comes after it may leave.
-        until: from when on it may be forgotten; ``None`` while nothing is committed.
-    """
-
-    claims: int = 0
-    seq: float = float("inf")
-    until: float | None = None
-
-    def covers(self, event: Event) -> bool:
-        """Say whether ``event`` may not show its body."""
-        return self.claims > 0 or event.seq < self.seq
-
-
 def segments(entries: list[Entry]) -> Iterator[list[Entry]]:
     """Cut fresh entries into segments of at most ``SEGMENT_BYTES_MAX``, by their weight; a longer one stands alone."""
     segment: list[Entry] = []
