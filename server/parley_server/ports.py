@@ -11,6 +11,7 @@ from typing import Protocol
 from parley_protocol.frames import Alert, Deleted, Edited, Event, Posted, Reacted
 from parley_protocol.ids import AccountId, BoardId, CaseId, PostId, SessionId, TakedownId
 from parley_server.domain.answers import Refused
+from parley_server.domain.conditions import AuthorFacts
 from parley_server.domain.people import AccountState, Board, BoardRole, Level, Person, SiteRole
 from parley_server.domain.posts import Draft, EditDraft, PostInfo, Reaction, Repeat
 from parley_server.domain.rules import Policy, Rule
@@ -304,6 +305,7 @@ class Item:
         author: whose act it is.
         at_us: when it was received.
         edit: whether it replaces an earlier text (an edit is no repetition of itself).
+        facts: what is known of the author; ``None`` where nobody asked.
     """
 
     field: str
@@ -312,6 +314,7 @@ class Item:
     author: AccountId
     at_us: int
     edit: bool = False
+    facts: AuthorFacts | None = None
 
 
 class Check(Protocol):

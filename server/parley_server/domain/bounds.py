@@ -38,6 +38,24 @@ EXAMPLES_MAX: Final = 1_000
 EXAMPLE_BYTES_MAX: Final = limits.BODY_BYTES_MAX
 """UTF-8 bytes of one example: as long as a body. Full: ``bad_rule`` at that example."""
 
+LISTS_MAX: Final = 16
+"""Lists that one table of a rule refers to. Full: ``bad_rule`` at ``lists``."""
+
+CONDITION_DEPTH_MAX: Final = 6
+"""How deep tables of a condition may be nested. Deeper: ``bad_rule`` there."""
+
+CONDITION_PARTS_MAX: Final = 32
+"""Tables in one ``all``, ``any`` or ``none``. Full: ``bad_rule`` there."""
+
+LANGUAGES_MAX: Final = 32
+"""Languages that one table names. Full: ``bad_rule`` there."""
+
+CROWD_ACCOUNTS_MAX: Final = 1_000
+"""Greatest ``crowd.accounts``; it bounds what is remembered of one text. Above: ``bad_rule``."""
+
+SLOW_S_MAX: Final = 3_600
+"""Longest wait between two posts that a rule may ask for. Above: ``bad_rule``."""
+
 FLOOD_POSTS_MAX: Final = 100
 """Greatest ``posts_max`` and ``repeats_max``; it bounds what is remembered of one author. Above: ``bad_rule``."""
 

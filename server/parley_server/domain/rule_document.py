@@ -6,22 +6,55 @@ because a rule that silently does nothing is worse than none.
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
-from enum import StrEnum
-from typing import Final, TypeVar
+from collections.abc import Mapping
+from itertools import count
+from typing import Final
 
-from parley_protocol.ids import is_slug
 from parley_server.domain import bounds
-from parley_server.domain.rules import BadRule, Effect, FailMode, Flood, Links, Match, Rule, RuleHead, Severity
-
-Map = Mapping[str, object]
-T = TypeVar("T")
-N = TypeVar("N", bound=StrEnum)
+from parley_server.domain.conditions import reads
+from parley_server.domain.people import BoardRole, Level, SiteRole
+from parley_server.domain.reading import (
+    Bad,
+    Map,
+    duration,
+    many,
+    moment,
+    one_of,
+    slug,
+    some,
+    table,
+    text,
+    texts,
+    whole,
+)
+from parley_server.domain.rules import (
+    AuthorIs,
+    BadRule,
+    Crowd,
+    CrowdOf,
+    Effect,
+    FailMode,
+    Flood,
+    Links,
+    ListRef,
+    Match,
+    Node,
+    Proposal,
+    Rule,
+    RuleHead,
+    Sanction,
+    Severity,
+)
 
 FIELDS: Final = frozenset({"body", "name"})
 _KEYS: Final = ("id", "policy", "severity", "effect", "fail", "fields", "boards", "match")
+_MORE: Final = ("examples", "slow", "propose", "rollout", "expires")
+_LOOKS: Final = ("terms", "lists", "links", "flood", "crowd", "patterns")
+_ASKS: Final = ("author", "languages", "all", "any", "none")
 _POSITION: Final = re.compile(r" \(at (line \d+, column \d+|end of document)\)$")
+_LANGUAGE: Final = re.compile(r"[a-z]{2}")
 _NO_DOMAIN: Final = frozenset("/@:?#*\\[]%")
+_ROLES: Final = frozenset({*SiteRole, *BoardRole})
 
 
 def parse(document: Map, version: int) -> Rule | BadRule:
@@ -34,7 +67,7 @@ def parse(document: Map, version: int) -> Rule | BadRule:
     """
     try:
         return _rule(document, version)
-    except _Bad as bad:
+    except Bad as bad:
         return BadRule(bad.where, bad.says)
 
 
@@ -61,8 +94,8 @@ def read_files(files: Mapping[str, str]) -> tuple[Rule, ...] | BadRule:
         refused: which of them is meant cannot be told.
     """
     rules: dict[str, tuple[str, Rule]] = {}
-    for name, text in sorted(files.items()):
-        document = read_toml(text)
+    for name, content in sorted(files.items()):
+        document = read_toml(content)
         rule = document if isinstance(document, BadRule) else parse(document, 0)
         if isinstance(rule, BadRule):
             return BadRule(f"{name}: {rule.where}".removesuffix(": "), rule.says)
@@ -72,160 +105,190 @@ def read_files(files: Mapping[str, str]) -> tuple[Rule, ...] | BadRule:
     return tuple(rule for _, rule in rules.values())
 
 
-class _Bad(Exception):
-    """A fault on its way out of ``parse``."""
-
-    def __init__(self, where: str, says: str) -> None:
-        super().__init__(says)
-        self.where = where
-        self.says = says
-
-
 def _rule(document: object, version: int) -> Rule:
-    held = _map(document, "", required=_KEYS, optional=("examples",))
+    held = table(document, "", required=_KEYS, optional=_MORE)
+    effect = one_of(Effect, held["effect"], "effect")
+    root = _node(held["match"], "match", count(1), 1)
     head = RuleHead(
-        id=_slug(held["id"], "id"),
+        id=slug(held["id"], "id"),
         version=version,
-        policy=_slug(held["policy"], "policy"),
-        severity=_one_of(Severity, held["severity"], "severity"),
-        effect=_one_of(Effect, held["effect"], "effect"),
-        fail=_one_of(FailMode, held["fail"], "fail"),
+        policy=slug(held["policy"], "policy"),
+        severity=one_of(Severity, held["severity"], "severity"),
+        effect=effect,
+        fail=one_of(FailMode, held["fail"], "fail"),
+        slow_s=_slow(held, effect),
+        proposes=_proposal(held["propose"]) if "propose" in held else None,
     )
-    match = _match(held["match"])
-    examples = _map(held.get("examples", {}), "examples", required=(), optional=("must", "must_not"))
-    must = _texts(examples.get("must", []), "examples.must", bounds.EXAMPLES_MAX, bounds.EXAMPLE_BYTES_MAX)
-    if not must and (match.terms or match.links or match.patterns):
-        raise _Bad("examples.must", "A rule that looks at text needs at least one example that it must match.")
+    examples = table(held.get("examples", {}), "examples", required=(), optional=("must", "must_not"))
+    must = texts(examples.get("must", []), "examples.must", bounds.EXAMPLES_MAX, bounds.EXAMPLE_BYTES_MAX)
+    if not must and reads(root):
+        raise Bad("examples.must", "A rule that looks at text needs at least one example that it must match.")
     return Rule(
         head=head,
-        match=match,
-        fields=frozenset(_some(_many(held["fields"], "fields", len(FIELDS), _field), "fields")),
-        boards=frozenset(_some(_many(held["boards"], "boards", bounds.BOARDS_MAX, _board), "boards")),
+        match=root.match or Match(),
+        root=root,
+        rollout=whole(held.get("rollout", 100), "rollout", 1, 100),
+        expires_us=moment(held["expires"], "expires") if "expires" in held else None,
+        fields=frozenset(some(many(held["fields"], "fields", len(FIELDS), _field), "fields")),
+        boards=frozenset(some(many(held["boards"], "boards", bounds.BOARDS_MAX, _board), "boards")),
         must=must,
-        must_not=_texts(examples.get("must_not", []), "examples.must_not", bounds.EXAMPLES_MAX, bounds.EXAMPLE_BYTES_MAX),
+        must_not=texts(examples.get("must_not", []), "examples.must_not", bounds.EXAMPLES_MAX, bounds.EXAMPLE_BYTES_MAX),
         document=held,
     )
 
 
-def _match(value: object) -> Match:
-    held = _map(value, "match", required=(), optional=("terms", "links", "flood", "patterns"))
+def _node(value: object, where: str, numbers: "count[int]", depth: int) -> Node:
+    """Read one table of the condition. ``numbers``: for the tables that look at text, in the order of the document."""
+    if depth > bounds.CONDITION_DEPTH_MAX:
+        raise Bad(where, f"It is nested deeper than {bounds.CONDITION_DEPTH_MAX}.")
+    held = table(value, where, required=(), optional=_LOOKS + _ASKS)
     if not held:
-        raise _Bad("match", "There is nothing to look for: give terms, links, flood or patterns.")
+        raise Bad(where, f"There is nothing to look for: give one of {', '.join(_LOOKS + _ASKS)}.")
+    match = _match(held, where) if any(key in held for key in _LOOKS) else None
+    probe = next(numbers) if match is not None else 0
+
+    def inner(key: str) -> tuple[Node, ...]:
+        if key not in held:
+            return ()
+        at = f"{where}.{key}"
+        entries = held[key]
+        if not isinstance(entries, list | tuple) or not 0 < len(entries) <= bounds.CONDITION_PARTS_MAX:
+            raise Bad(at, f"It is not a list of 1 to {bounds.CONDITION_PARTS_MAX} tables.")
+        return tuple(_node(entry, f"{at}[{n}]", numbers, depth + 1) for n, entry in enumerate(entries))
+
+    languages = many(held.get("languages", []), f"{where}.languages", bounds.LANGUAGES_MAX, _language)
+    if "languages" in held:
+        some(languages, f"{where}.languages")
+    return Node(
+        match=match,
+        probe=probe,
+        author=_author(held["author"], f"{where}.author") if "author" in held else None,
+        languages=frozenset(languages),
+        all=inner("all"),
+        any=inner("any"),
+        none=inner("none"),
+    )
+
+
+def _match(held: Map, where: str) -> Match:
     terms: tuple[str, ...] = ()
     patterns: tuple[str, ...] = ()
+    lists: tuple[ListRef, ...] = ()
     if "terms" in held:
-        terms = _some(_texts(held["terms"], "match.terms", bounds.TERMS_MAX, bounds.TERM_BYTES_MAX), "match.terms")
+        terms = some(texts(held["terms"], f"{where}.terms", bounds.TERMS_MAX, bounds.TERM_BYTES_MAX), f"{where}.terms")
+    if "lists" in held:
+        lists = some(many(held["lists"], f"{where}.lists", bounds.LISTS_MAX, _list), f"{where}.lists")
     if "patterns" in held:
-        patterns = _some(
-            _texts(held["patterns"], "match.patterns", bounds.PATTERNS_MAX, bounds.PATTERN_BYTES_MAX), "match.patterns"
-        )
+        at = f"{where}.patterns"
+        patterns = some(texts(held["patterns"], at, bounds.PATTERNS_MAX, bounds.PATTERN_BYTES_MAX), at)
     return Match(
         terms=terms,
-        links=_links(held["links"]) if "links" in held else None,
-        flood=_flood(held["flood"]) if "flood" in held else None,
+        lists=lists,
+        links=_links(held["links"], f"{where}.links") if "links" in held else None,
+        flood=_flood(held["flood"], f"{where}.flood") if "flood" in held else None,
+        crowd=_crowd(held["crowd"], f"{where}.crowd") if "crowd" in held else None,
         patterns=patterns,
     )
 
 
-def _links(value: object) -> Links:
-    held = _map(value, "match.links", required=("domains",), optional=("others",))
+def _links(value: object, where: str) -> Links:
+    held = table(value, where, required=("domains",), optional=("others",))
     others = held.get("others", False)
     if not isinstance(others, bool):
-        raise _Bad("match.links.others", "It is not true or false.")
-    domains = _many(held["domains"], "match.links.domains", bounds.DOMAINS_MAX, _domain)
+        raise Bad(f"{where}.others", "It is not true or false.")
+    domains = many(held["domains"], f"{where}.domains", bounds.DOMAINS_MAX, _domain)
     # Without domains, "others" means every link, which is a rule; its opposite would match nothing.
-    return Links(domains if others else _some(domains, "match.links.domains"), others)
+    return Links(domains if others else some(domains, f"{where}.domains"), others)
 
 
-def _flood(value: object) -> Flood:
-    where = "match.flood"
-    held = _map(value, where, required=("posts_max", "repeats_max", "window_s"), optional=())
+def _flood(value: object, where: str) -> Flood:
+    held = table(value, where, required=("posts_max", "repeats_max", "window_s"), optional=())
     return Flood(
-        posts_max=_int(held["posts_max"], f"{where}.posts_max", 1, bounds.FLOOD_POSTS_MAX),
-        repeats_max=_int(held["repeats_max"], f"{where}.repeats_max", 1, bounds.FLOOD_POSTS_MAX),
-        window_s=_int(held["window_s"], f"{where}.window_s", 1, bounds.FLOOD_WINDOW_S_MAX),
+        posts_max=whole(held["posts_max"], f"{where}.posts_max", 1, bounds.FLOOD_POSTS_MAX),
+        repeats_max=whole(held["repeats_max"], f"{where}.repeats_max", 1, bounds.FLOOD_POSTS_MAX),
+        window_s=whole(held["window_s"], f"{where}.window_s", 1, bounds.FLOOD_WINDOW_S_MAX),
     )
 
 
-def _map(value: object, where: str, *, required: tuple[str, ...], optional: tuple[str, ...]) -> Map:
-    """Read a map whose keys are all known; ``where`` is empty for the document itself."""
-    if not isinstance(value, Mapping):
-        raise _Bad(where, "It is not a table.")
-    inside = f"{where}." if where else ""
-    for key in value:
-        if not isinstance(key, str) or key not in required + optional:
-            raise _Bad(f"{inside}{str(key)[:64]}", f"There is no such key; known are {', '.join(required + optional)}.")
-    for key in required:
-        if key not in value:
-            raise _Bad(f"{inside}{key}", "It is missing.")
+def _crowd(value: object, where: str) -> Crowd:
+    held = table(value, where, required=("same", "accounts", "window_s"), optional=())
+    return Crowd(
+        same=one_of(CrowdOf, held["same"], f"{where}.same"),
+        accounts=whole(held["accounts"], f"{where}.accounts", 2, bounds.CROWD_ACCOUNTS_MAX),
+        window_s=whole(held["window_s"], f"{where}.window_s", 1, bounds.FLOOD_WINDOW_S_MAX),
+    )
+
+
+def _author(value: object, where: str) -> AuthorIs:
+    known = ("younger", "levels", "roles", "posts_below", "restricted_within")
+    held = table(value, where, required=(), optional=known)
+    if not held:
+        raise Bad(where, f"It asks for nothing: give one of {', '.join(known)}.")
+
+    def names(key: str, of: frozenset[str]) -> frozenset[str]:
+        if key not in held:
+            return frozenset()
+        return frozenset(some(many(held[key], f"{where}.{key}", len(of), lambda name, at: _name(name, at, of)), f"{where}.{key}"))
+
+    return AuthorIs(
+        younger_s=duration(held["younger"], f"{where}.younger") if "younger" in held else None,
+        levels=names("levels", frozenset(Level)),
+        roles=names("roles", _ROLES),
+        posts_below=whole(held["posts_below"], f"{where}.posts_below", 1, 1_000_000) if "posts_below" in held else None,
+        restricted_within_s=duration(held["restricted_within"], f"{where}.restricted_within")
+        if "restricted_within" in held
+        else None,
+    )
+
+
+def _slow(held: Map, effect: Effect) -> int:
+    if ("slow" in held) != (effect is Effect.SLOW):
+        raise Bad("slow", "It stands with effect slow, and only there.")
+    seconds = duration(held["slow"], "slow") if "slow" in held else 0
+    if seconds > bounds.SLOW_S_MAX:
+        raise Bad("slow", f"It is longer than {bounds.SLOW_S_MAX} s.")
+    return seconds
+
+
+def _proposal(value: object) -> Proposal:
+    held = table(value, "propose", required=("sanction",), optional=("for",))
+    return Proposal(
+        sanction=one_of(Sanction, held["sanction"], "propose.sanction"),
+        for_s=duration(held["for"], "propose.for") if "for" in held else None,
+    )
+
+
+def _list(value: object, where: str) -> ListRef:
+    """Read a reference to a list: its name, or name and version once it is pinned."""
+    if isinstance(value, str):
+        return ListRef(slug(value, where), None)
+    held = table(value, where, required=("list", "version"), optional=())
+    return ListRef(slug(held["list"], f"{where}.list"), whole(held["version"], f"{where}.version", 1, 2**31 - 1))
+
+
+def _language(value: object, where: str) -> str:
+    if not isinstance(value, str) or not _LANGUAGE.fullmatch(value):
+        raise Bad(where, "It is no language: two letters of ISO 639-1, such as en.")
     return value
 
 
-def _many(value: object, where: str, count_max: int, read: Callable[[object, str], T]) -> tuple[T, ...]:
-    """Read a list; entries that stand twice are folded into one, in the order of their first."""
-    if not isinstance(value, list | tuple):
-        raise _Bad(where, "It is not a list.")
-    if len(value) > count_max:
-        raise _Bad(where, f"It has {len(value)} entries of at most {count_max}.")
-    return tuple(dict.fromkeys(read(entry, f"{where}[{n}]") for n, entry in enumerate(value)))
-
-
-def _texts(value: object, where: str, count_max: int, bytes_max: int) -> tuple[str, ...]:
-    return _many(value, where, count_max, lambda entry, at: _text(entry, at, bytes_max))
-
-
-def _some(entries: tuple[T, ...], where: str) -> tuple[T, ...]:
-    if not entries:
-        raise _Bad(where, "It is empty.")
-    return entries
-
-
-def _text(value: object, where: str, bytes_max: int) -> str:
-    if not isinstance(value, str):
-        raise _Bad(where, "It is not a string.")
-    if not value.strip():
-        raise _Bad(where, "It is empty.")
-    try:
-        size = len(value.encode())
-    except UnicodeEncodeError:
-        raise _Bad(where, "It holds a lone surrogate.") from None
-    if size > bytes_max:
-        raise _Bad(where, f"It has {size} bytes of at most {bytes_max}.")
-    return value
-
-
-def _slug(value: object, where: str) -> str:
-    if not isinstance(value, str) or not is_slug(value):
-        raise _Bad(where, "It is not 1 to 64 of a-z, 0-9 and inner hyphens.")
+def _name(value: object, where: str, of: frozenset[str]) -> str:
+    if not isinstance(value, str) or value not in of:
+        raise Bad(where, f"It is none of {', '.join(sorted(of))}.")
     return value
 
 
 def _board(value: object, where: str) -> str:
-    return "*" if value == "*" else _slug(value, where)
+    return "*" if value == "*" else slug(value, where)
 
 
 def _field(value: object, where: str) -> str:
-    if not isinstance(value, str) or value not in FIELDS:
-        raise _Bad(where, f"It is none of {', '.join(sorted(FIELDS))}.")
-    return value
+    return _name(value, where, FIELDS)
 
 
 def _domain(value: object, where: str) -> str:
     """Read a domain as people write it; address parts are refused, since they would never match."""
-    domain = _text(value, where, bounds.DOMAIN_BYTES_MAX)
+    domain = text(value, where, bounds.DOMAIN_BYTES_MAX)
     if not domain.strip(".") or _NO_DOMAIN & set(domain) or any(letter.isspace() for letter in domain):
-        raise _Bad(where, "It is not a domain: write it without scheme, port, path or wildcard.")
+        raise Bad(where, "It is not a domain: write it without scheme, port, path or wildcard.")
     return domain
-
-
-def _int(value: object, where: str, least: int, most: int) -> int:
-    if type(value) is not int or not least <= value <= most:
-        raise _Bad(where, f"It is not a whole number from {least} to {most}.")
-    return value
-
-
-def _one_of(kind: type[N], value: object, where: str) -> N:
-    for name in kind:
-        if value == name.value:
-            return name
-    raise _Bad(where, f"It is none of {', '.join(kind)}.")

@@ -25,9 +25,14 @@ class Severity(StrEnum):
 
 
 class Effect(StrEnum):
-    """What a rule's match leads to."""
+    """What a rule's match leads to.
 
+    ``allow`` lets pass what other rules of the same policy would stop; ``slow`` lets pass, flags, and makes the author wait between posts.
+    """
+
+    ALLOW = "allow"
     FLAG = "flag"
+    SLOW = "slow"
     WITHHOLD = "withhold"
     REFUSE = "refuse"
     RETRACT = "retract"
@@ -42,9 +47,10 @@ class FailMode(StrEnum):
 
 
 class Mode(StrEnum):
-    """Where a version of a rule stands."""
+    """Where a version of a rule stands. In ``shadow`` it judges, and what it would have done is counted; nobody but its owners sees it."""
 
     DRAFT = "draft"
+    SHADOW = "shadow"
     LIVE = "live"
     RETIRED = "retired"
 
@@ -68,9 +74,34 @@ class Policy:
     explanation: str
 
 
+class Sanction(StrEnum):
+    """What a rule may propose against an account."""
+
+    NOTICE = "notice"
+    LIMIT = "limit"
+    MUTE = "mute"
+    SUSPEND = "suspend"
+    CLOSE = "close"
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A sanction that a rule proposes to the moderators; no rule imposes one. ``for_s``: seconds, ``None`` until it is lifted."""
+
+    sanction: Sanction
+    for_s: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class RuleHead:
-    """What a finding carries of the rule that it met."""
+    """What a finding carries of the rule that it met.
+
+    Attributes:
+        shadow: what it finds is counted and has no effect.
+        slow_s: for effect ``slow``: seconds that the author waits between two posts on the board, for as long as ``SLOW_FOR_S``.
+        proposes: what it proposes to whoever decides.
+        probe: which table of the rule's condition was met (``Node.probe``); 0 once the whole condition was asked.
+    """
 
     id: str
     version: int
@@ -78,6 +109,10 @@ class RuleHead:
     severity: Severity
     effect: Effect
     fail: FailMode
+    shadow: bool = False
+    slow_s: int = 0
+    proposes: Proposal | None = None
+    probe: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,17 +132,92 @@ class Links:
     others: bool = False
 
 
+class CrowdOf(StrEnum):
+    """What many accounts do alike."""
+
+    TEXT = "text"
+    LINK = "link"
+    JOIN = "join"
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Many accounts that do the same: ``accounts`` or more of them within ``window_s`` seconds."""
+
+    same: CrowdOf
+    accounts: int
+    window_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListRef:
+    """A list of terms that is kept apart from the rules. ``version``: ``None`` takes the latest when the rule is stored."""
+
+    list: str
+    version: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class Match:
     """What a rule looks for; at least one part is given, and any part that matches is enough.
 
-    ``patterns``: regular expressions in RE2's syntax, read without regard to case.
+    Attributes:
+        terms: those of the document; with those of ``lists``, once they were read from the store.
+        patterns: regular expressions in RE2's syntax, read without regard to case.
     """
 
     terms: tuple[str, ...] = ()
+    lists: tuple[ListRef, ...] = ()
     links: Links | None = None
     flood: Flood | None = None
+    crowd: Crowd | None = None
     patterns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorIs:
+    """Who the author must be; every part that is given must hold.
+
+    Attributes:
+        younger_s: the account is younger than so many seconds.
+        levels: its verification is one of these.
+        roles: its role on the site or on the board is one of these.
+        posts_below: it has published fewer posts.
+        restricted_within_s: it was restricted within so many seconds.
+    """
+
+    younger_s: int | None = None
+    levels: frozenset[str] = frozenset()
+    roles: frozenset[str] = frozenset()
+    posts_below: int | None = None
+    restricted_within_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One table of a rule's condition; every part that is given must hold.
+
+    Attributes:
+        match: what to look for in the text; any of its parts is enough.
+        probe: the number of ``match`` within the rule, from 1 on in the order of the document; 0 if there is none.
+        languages: the text is in one of these (ISO 639-1).
+        all: each of these holds.
+        any: at least one of these holds.
+        none: none of these holds.
+    """
+
+    match: Match | None = None
+    probe: int = 0
+    author: AuthorIs | None = None
+    languages: frozenset[str] = frozenset()
+    all: "tuple[Node, ...]" = ()
+    any: "tuple[Node, ...]" = ()
+    none: "tuple[Node, ...]" = ()
+
+    @property
+    def plain(self) -> bool:
+        """Whether it only looks for something in the text."""
+        return self.match is not None and not (self.author or self.languages or self.all or self.any or self.none)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +225,10 @@ class Rule:
     """One version of a rule.
 
     Attributes:
+        match: what the checks look for: the whole condition of a plain rule, one table of another's.
+        root: the condition.
+        rollout: percent of authors whom it looks at; the same ones every time.
+        expires_us: when it ends to judge.
         fields: ``body``, ``name`` or both.
         boards: ids, or ``*`` for all.
         must: texts that it must match before it can go live.
@@ -129,6 +243,14 @@ class Rule:
     must: tuple[str, ...]
     must_not: tuple[str, ...]
     document: Mapping[str, object]
+    root: Node
+    rollout: int = 100
+    expires_us: int | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether a match is all that it asks for."""
+        return self.root.plain and self.rollout == 100 and self.expires_us is None
 
     def covers(self, board: str, field: str) -> bool:
         """Say whether the rule looks at ``field`` on ``board``."""

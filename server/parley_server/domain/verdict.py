@@ -93,15 +93,18 @@ Verdict: TypeAlias = Allow | Flag | Withhold | Refuse | Unjudged
 
 
 class _Weight(IntEnum):
-    """Order of effects; the heaviest wins. A rule of effect ``retract`` that answers before delivery withholds."""
+    """Order of effects; the heaviest wins. A rule of effect ``retract`` that answers before delivery withholds; ``slow`` is a flag here."""
 
+    ALLOW = 0
     FLAG = 1
     WITHHOLD = 2
     REFUSE = 3
 
 
 _WEIGHTS = {
+    Effect.ALLOW: _Weight.ALLOW,
     Effect.FLAG: _Weight.FLAG,
+    Effect.SLOW: _Weight.FLAG,
     Effect.WITHHOLD: _Weight.WITHHOLD,
     Effect.RETRACT: _Weight.WITHHOLD,
     Effect.REFUSE: _Weight.REFUSE,
@@ -113,7 +116,7 @@ def judge(ruleset: int, findings: Iterable[Finding], failures: Iterable[Failure]
 
     Args:
         ruleset: version of the one rule set that all findings come from.
-        findings: in any order.
+        findings: in any order; those of shadow rules decide nothing, those that an ``allow`` covers neither.
         failures: in any order; each meets the fail mode of its rule.
 
     Returns:
@@ -121,8 +124,10 @@ def judge(ruleset: int, findings: Iterable[Finding], failures: Iterable[Failure]
         else ``Flag`` or ``Allow``. Findings lead with the heaviest effect, then the greatest severity, then the rule's id, so that
         the same message gives the same verdict whatever order the checks answered in.
     """
-    seen = tuple(sorted(findings, key=_lead))
-    failed = tuple(sorted(failures, key=lambda f: (f.rule.id, f.check, f.cause)))
+    live = [finding for finding in findings if not finding.rule.shadow]
+    allowing = [finding for finding in live if finding.rule.effect is Effect.ALLOW]
+    seen = tuple(sorted((f for f in live if f not in allowing and not any(_allows(a, f) for a in allowing)), key=_lead))
+    failed = tuple(sorted((f for f in failures if not _void(f)), key=lambda f: (f.rule.id, f.check, f.cause)))
     heaviest = _WEIGHTS[seen[0].rule.effect] if seen else None
     if heaviest is _Weight.REFUSE:
         return Refuse(ruleset, seen)
@@ -134,6 +139,20 @@ def judge(ruleset: int, findings: Iterable[Finding], failures: Iterable[Failure]
         return Withhold(ruleset, seen, holding)
     passing = tuple(f for f in failed if f.rule.fail is FailMode.ALLOW_AND_RESCAN)
     return Flag(ruleset, seen, passing) if seen else Allow(ruleset, passing)
+
+
+def _allows(allowing: Finding, finding: Finding) -> bool:
+    """Say whether an exception covers a finding: same policy, no graver than the exception, the passage inside the excepted one."""
+    if allowing.rule.policy != finding.rule.policy or allowing.rule.severity.rank < finding.rule.severity.rank:
+        return False
+    if allowing.span is None:
+        return True
+    return finding.span is not None and allowing.span[0] <= finding.span[0] and finding.span[1] <= allowing.span[1]
+
+
+def _void(failure: Failure) -> bool:
+    """Say whether a failure means nothing: that of a shadow rule, or of an exception, which then excepts nothing."""
+    return failure.rule.shadow or failure.rule.effect is Effect.ALLOW
 
 
 def _lead(finding: Finding) -> tuple[int, int, str, str, tuple[int, int], str, str]:

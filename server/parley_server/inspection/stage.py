@@ -23,11 +23,18 @@ CROWDED: Final = "crowded"
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """One inspection, for whoever counts them. ``took_us``: waiting included."""
+    """One inspection, for whoever counts them.
 
+    Attributes:
+        took_us: waiting included.
+        shadow: what shadow rules found.
+    """
+
+    item: Item
     verdict: Verdict
     failures: tuple[Failure, ...]
     took_us: int
+    shadow: tuple[Finding, ...] = ()
 
 
 Observe = Callable[[Inspected], None]
@@ -86,9 +93,11 @@ class Stage:
         if ruleset.remote:
             until = asyncio.get_running_loop().time() + self._budget_s
             await self._ask_remote(ruleset.remote, item, until, findings, failures)
-        verdict = judge(ruleset.version, findings, failures)
+        stand, unknown = ruleset.concluded(item, findings, failures)
+        verdict = judge(ruleset.version, stand, unknown)
         if self._observe is not None:
-            self._observe(Inspected(verdict, tuple(failures), round((self._stopwatch() - began) * 1_000_000)))
+            shadow = tuple(finding for finding in stand if finding.rule.shadow)
+            self._observe(Inspected(item, verdict, tuple(failures), round((self._stopwatch() - began) * 1_000_000), shadow))
         return verdict
 
     async def _ask_remote(

@@ -1,6 +1,7 @@
 """domain/verdict.py: the outcome hangs on what was found, not on who answered first."""
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -24,11 +25,14 @@ def failure(fail: FailMode) -> Failure:
     return Failure(head(fail=fail), "remote", "timeout")
 
 
+STOPPING = [effect for effect in Effect if effect is not Effect.ALLOW]
+"""Effects of rules that may stop something; exceptions have tests of their own."""
+
 _IDS = st.sampled_from(["a", "b", "c"])
 # In one rule set an id is one rule, so that effect and severity follow from it.
 _HEADS = st.builds(
     lambda name, salt: head(
-        list(Effect)[(ord(name) + salt) % 4],
+        STOPPING[(ord(name) + salt) % len(STOPPING)],
         fail=list(FailMode)[(ord(name) + salt) % 3],
         severity=list(Severity)[ord(name) % 4],
         id=name,
@@ -76,7 +80,8 @@ def test_nothing_that_stops_a_post_is_lost(findings: list[Finding], failures: li
 
 
 @pytest.mark.parametrize(
-    ("effect", "outcome"), [(Effect.FLAG, Flag), (Effect.WITHHOLD, Withhold), (Effect.RETRACT, Withhold), (Effect.REFUSE, Refuse)]
+    ("effect", "outcome"),
+    [(Effect.FLAG, Flag), (Effect.SLOW, Flag), (Effect.WITHHOLD, Withhold), (Effect.RETRACT, Withhold), (Effect.REFUSE, Refuse)],
 )
 def test_an_effect_has_its_outcome(effect: Effect, outcome: type) -> None:
     assert judge(9, [finding(effect)]) == outcome(9, (finding(effect),))
@@ -107,3 +112,27 @@ def test_the_heaviest_effect_leads_then_the_greatest_severity_then_the_id() -> N
     verdict = judge(1, [flag, mild, grave, grave_too])
     assert isinstance(verdict, Withhold)
     assert [one.rule.id for one in verdict.findings] == ["c", "d", "b", "a"]
+
+
+def spanned(effect: Effect, span: tuple[int, int] | None, *, severity: Severity = Severity.LOW, policy: str = "spam") -> Finding:
+    return Finding(replace(head(effect, severity=severity), policy=policy), "terms", span=span)
+
+
+def test_an_exception_covers_what_lies_inside_it() -> None:
+    inside, across = spanned(Effect.REFUSE, (4, 6)), spanned(Effect.WITHHOLD, (4, 12))
+    assert judge(1, [spanned(Effect.ALLOW, (3, 9)), inside]) == Allow(1)
+    assert judge(1, [spanned(Effect.ALLOW, (3, 9)), inside, across]) == Withhold(1, (across,))
+
+
+def test_an_exception_about_the_author_covers_the_whole_text() -> None:
+    assert judge(1, [spanned(Effect.ALLOW, None), spanned(Effect.REFUSE, (4, 6))]) == Allow(1)
+
+
+def test_an_exception_covers_neither_another_policy_nor_what_is_graver() -> None:
+    for other in (spanned(Effect.REFUSE, (4, 6), policy="fraud"), spanned(Effect.REFUSE, (4, 6), severity=Severity.MEDIUM)):
+        assert judge(1, [spanned(Effect.ALLOW, (0, 9)), other]) == Refuse(1, (other,))
+
+
+def test_a_shadow_rule_decides_nothing() -> None:
+    shadow = replace(head(Effect.REFUSE, fail=FailMode.REFUSE), shadow=True)
+    assert judge(1, [Finding(shadow, "terms")], [Failure(shadow, "remote", "timeout")]) == Allow(1)

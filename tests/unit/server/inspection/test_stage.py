@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -258,4 +258,17 @@ def test_each_inspection_is_observed_once_with_what_failed() -> None:
 
     run(main())
     failure = Failure(made.head, "remote", "timeout")
-    assert seen == [Inspected(Allow(1, (failure,)), (failure,), BUDGET_MS * 1_000)]
+    assert seen == [Inspected(item("x"), Allow(1, (failure,)), (failure,), BUDGET_MS * 1_000)]
+
+
+def test_a_shadow_rule_is_observed_and_has_no_effect() -> None:
+    seen: list[Inspected] = []
+    made = rule({"terms": ["x"]}, effect="refuse")
+    shadow = replace(made, head=replace(made.head, shadow=True))
+
+    async def main() -> None:
+        stage = Stage(compiled(shadow), observe=seen.append)
+        assert await stage.inspect(item("x")) == Allow(1)
+
+    run(main())
+    assert [finding.rule for finding in seen[0].shadow] == [shadow.head]
