@@ -306,6 +306,7 @@ class Item:
         at_us: when it was received.
         edit: whether it replaces an earlier text (an edit is no repetition of itself).
         facts: what is known of the author; ``None`` where nobody asked.
+        join: whether it is the handle of an account that is being made.
     """
 
     field: str
@@ -315,6 +316,7 @@ class Item:
     at_us: int
     edit: bool = False
     facts: AuthorFacts | None = None
+    join: bool = False
 
 
 class Check(Protocol):

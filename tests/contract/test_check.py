@@ -2,12 +2,14 @@
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
+from parley_protocol.ids import AccountId
 from parley_server.domain.rules import Rule
 from parley_server.domain.verdict import Finding
+from parley_server.inspection.crowd import Crowd, Crowds
 from parley_server.inspection.flood import Flood, Recent
 from parley_server.inspection.links import Links
 from parley_server.inspection.local import ask
@@ -23,6 +25,7 @@ MATCH: dict[str, object] = {
     "patterns": ["wo.d"],
     "links": {"domains": ["bad.example"]},
     "flood": {"posts_max": 1, "repeats_max": 1, "window_s": 60},
+    "crowd": {"same": "text", "accounts": 2, "window_s": 60},
 }
 
 
@@ -48,6 +51,8 @@ def _make(kind: str, rules: Sequence[Rule]) -> Check:
             return Patterns(rules, read)
         case "links":
             return Links(rules, read)
+        case "crowd":
+            return Crowd(rules, read, Crowds())
         case "flood":
             return Flood(rules, read, Recent())
         case _:
@@ -55,12 +60,13 @@ def _make(kind: str, rules: Sequence[Rule]) -> Check:
 
 
 def _see(check: Check, what: Item) -> Sequence[Finding]:
-    """Ask twice, so that a flood is one."""
+    """Ask twice, and about two authors, so that a flood and a crowd are one."""
     ask(check, what)
+    ask(check, replace(what, author=AccountId("another")))
     return ask(check, what)
 
 
-kinds = pytest.mark.parametrize("kind", ["terms", "patterns", "links", "flood", "fake"])
+kinds = pytest.mark.parametrize("kind", ["terms", "patterns", "links", "flood", "crowd", "fake"])
 
 
 @kinds

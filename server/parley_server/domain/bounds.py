@@ -53,6 +53,9 @@ LANGUAGES_MAX: Final = 32
 CROWD_ACCOUNTS_MAX: Final = 1_000
 """Greatest ``crowd.accounts``; it bounds what is remembered of one text. Above: ``bad_rule``."""
 
+CROWD_THINGS_MAX: Final = 50_000
+"""Texts and links of which is remembered who wrote them. Full: the one that was seen longest ago is forgotten."""
+
 SLOW_S_MAX: Final = 3_600
 """Longest wait between two posts that a rule may ask for. Above: ``bad_rule``."""
 

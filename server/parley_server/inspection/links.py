@@ -75,17 +75,17 @@ class Links:
         text = self._read(item.text)
         if not _may_link(text):
             return ()
-        met: dict[str, tuple[Rule, Name]] = {}
+        met: dict[int, tuple[Rule, Name]] = {}
         for name in names(text) if self._listed else ():
             for domain in _upwards(name.host):
                 for rule in self._listed.get(domain, ()):
-                    if rule.head.id not in met and rule.covers(item.board, item.field):
-                        met[rule.head.id] = (rule, name)
+                    if id(rule) not in met and rule.covers(item.board, item.field):
+                        met[id(rule)] = (rule, name)
         for rule, domains in self._others:
             if rule.covers(item.board, item.field):
                 elsewhere = (name for name in links(text) if not any(domain in domains for domain in _upwards(name.host)))
                 if (first := next(elsewhere, None)) is not None:
-                    met[rule.head.id] = (rule, first)
+                    met[id(rule)] = (rule, first)
         if not met:
             return ()
         at = origin(item.text)

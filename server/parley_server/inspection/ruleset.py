@@ -1,7 +1,7 @@
 """The rules in force, compiled: one value that judges one message."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from parley_protocol.ids import AccountId, BoardId
 from parley_server.domain import bounds
@@ -9,6 +9,7 @@ from parley_server.domain.conditions import Asked, asks_author, conclude, key, m
 from parley_server.domain.rules import BadRule, Rule
 from parley_server.domain.verdict import Failure, Finding
 from parley_server.inspection import links, patterns, terms
+from parley_server.inspection.crowd import Crowd, Crowds
 from parley_server.inspection.flood import Flood, Recent
 from parley_server.inspection.links import Links
 from parley_server.inspection.local import ask
@@ -53,20 +54,28 @@ EMPTY = RuleSet(0)
 """No rules: everything is allowed."""
 
 
-def compile_rules(version: int, rules: Sequence[Rule], recent: Recent) -> RuleSet:
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What rules about rates remember; one value for one rule set after the other, so that a change of rules forgets nothing."""
+
+    recent: Recent = field(default_factory=Recent)
+    crowds: Crowds = field(default_factory=Crowds)
+
+
+def compile_rules(version: int, rules: Sequence[Rule], memory: Memory) -> RuleSet:
     """Make the checks of all rules. No I/O, but 0.5 s of work at 100,000 terms: call it in a thread.
 
     Args:
         version: of the whole set, as stored.
         rules: each one without ``fault``.
-        recent: what flood rules remember; the same value for one rule set after the other.
+        memory: the same value for one rule set after the other.
 
     Returns:
         A set with a check only where a rule needs it.
     """
     read = Normaliser()
     asked = probes(rules)
-    made: list[Check] = [*_textual(asked, read), Flood(asked, read, recent)]
+    made: list[Check] = [*_textual(asked, read), Flood(asked, read, memory.recent), Crowd(asked, read, memory.crowds)]
     return RuleSet(
         version,
         tuple(rules),

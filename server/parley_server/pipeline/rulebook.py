@@ -13,8 +13,7 @@ from parley_protocol.ids import AccountId
 from parley_server.domain.answers import Refused
 from parley_server.domain.rule_document import parse
 from parley_server.domain.rules import BadRule, Policy, Rule
-from parley_server.inspection.flood import Recent
-from parley_server.inspection.ruleset import RuleSet, check_examples, check_size, compile_rules, fault
+from parley_server.inspection.ruleset import Memory, RuleSet, check_examples, check_size, compile_rules, fault
 from parley_server.inspection.stage import Stage
 from parley_server.ports import Activation, Rules
 
@@ -51,7 +50,7 @@ class Rulebook:
         self._rules = rules
         self._stage = stage
         self._clock = clock
-        self._recent = Recent()
+        self._memory = Memory()
         self._policies: dict[str, Policy] = {}
         self._in_force = InForce(node, stage.ruleset.version, clock())
         # Held across the store and the compiler: changes are rare, and each one is made from the set that the one before left.
@@ -117,7 +116,7 @@ class Rulebook:
                 return rule
             set_version, live = await self._rules.live()
             others = _without(live, rule_id)
-            compiled = await asyncio.to_thread(_compile, set_version + 1, others, self._recent, rule)
+            compiled = await asyncio.to_thread(_compile, set_version + 1, others, self._memory, rule)
             if isinstance(compiled, BadRule):
                 return compiled
             at_us = self._clock()
@@ -132,7 +131,7 @@ class Rulebook:
         """
         async with self._changing:
             set_version, live = await self._rules.live()
-            compiled = await asyncio.to_thread(_compile, set_version + 1, _without(live, rule_id), self._recent, None)
+            compiled = await asyncio.to_thread(_compile, set_version + 1, _without(live, rule_id), self._memory, None)
             assert isinstance(compiled, RuleSet), "a smaller set breaks no bound"
             ruleset = await self._rules.retire(rule_id, by, self._clock())
             if ruleset is None:
@@ -154,7 +153,7 @@ class Rulebook:
     async def _load(self) -> None:
         await self._load_policies()
         version, live = await self._rules.live()
-        compiled = await asyncio.to_thread(_compile, version, live, self._recent, None)
+        compiled = await asyncio.to_thread(_compile, version, live, self._memory, None)
         if isinstance(compiled, BadRule):
             raise CannotCompile("*", compiled)
         self._swap(compiled)
@@ -172,7 +171,7 @@ def _usable(document: Document, version: int) -> Rule | BadRule:
     return check_examples(rule) or rule
 
 
-def _compile(version: int, live: Sequence[tuple[int, Document]], recent: Recent, added: Rule | None) -> RuleSet | BadRule:
+def _compile(version: int, live: Sequence[tuple[int, Document]], memory: Memory, added: Rule | None) -> RuleSet | BadRule:
     """Compile the live documents and one more rule.
 
     Raises:
@@ -187,7 +186,7 @@ def _compile(version: int, live: Sequence[tuple[int, Document]], recent: Recent,
         if isinstance(rule, BadRule):
             raise CannotCompile(str(document.get("id")), rule)
         rules.append(rule)
-    return check_size(rules) or compile_rules(version, rules, recent)
+    return check_size(rules) or compile_rules(version, rules, memory)
 
 
 def _without(live: Sequence[tuple[int, Document]], rule_id: str) -> list[tuple[int, Document]]:

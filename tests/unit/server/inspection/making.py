@@ -6,9 +6,8 @@ from parley_protocol.ids import AccountId, BoardId
 from parley_server.domain.rule_document import parse
 from parley_server.domain.rules import Rule
 from parley_server.domain.verdict import Finding
-from parley_server.inspection.flood import Recent
 from parley_server.inspection.local import ask
-from parley_server.inspection.ruleset import RuleSet, compile_rules
+from parley_server.inspection.ruleset import Memory, RuleSet, compile_rules
 from parley_server.ports import Item
 
 
@@ -44,7 +43,7 @@ def item(text: str, *, field: str = "body", board: str = "b", author: str = "a",
 
 def compiled(*rules: Rule, version: int = 1) -> RuleSet:
     """Return a rule set that remembers nothing yet."""
-    return compile_rules(version, rules, Recent())
+    return compile_rules(version, rules, Memory())
 
 
 def found(ruleset: RuleSet, what: Item | str) -> list[Finding]:

@@ -2,7 +2,7 @@
 
 from parley_server.domain.bounds import FLOOD_POSTS_MAX
 from parley_server.inspection.flood import Act, Recent
-from parley_server.inspection.ruleset import compile_rules
+from parley_server.inspection.ruleset import Memory, compile_rules
 from tests.unit.server.inspection.making import compiled, found, item, rule
 
 FLOOD = {"flood": {"posts_max": 3, "repeats_max": 2, "window_s": 10}}
@@ -66,11 +66,11 @@ def test_each_rule_has_its_own_window() -> None:
 
 
 def test_a_new_rule_set_remembers_what_was_posted() -> None:
-    recent = Recent()
-    first = compile_rules(1, [rule(FLOOD)], recent)
+    memory = Memory()
+    first = compile_rules(1, [rule(FLOOD)], memory)
     for n in range(3):
         found(first, item(str(n)))
-    assert found(compile_rules(2, [rule(FLOOD)], recent), item("x"))
+    assert found(compile_rules(2, [rule(FLOOD)], memory), item("x"))
 
 
 def test_authors_are_forgotten_when_there_are_too_many_the_quietest_first() -> None:
@@ -87,7 +87,7 @@ def test_authors_are_forgotten_when_there_are_too_many_the_quietest_first() -> N
 def test_what_is_remembered_of_one_author_is_bounded_and_enough_for_the_greatest_limit() -> None:
     most = rule({"flood": {"posts_max": FLOOD_POSTS_MAX, "repeats_max": FLOOD_POSTS_MAX, "window_s": 10}})
     recent = Recent()
-    ruleset = compile_rules(1, [most], recent)
+    ruleset = compile_rules(1, [most], Memory(recent=recent))
     seen = [bool(found(ruleset, item(str(n)))) for n in range(FLOOD_POSTS_MAX + 50)]
     assert seen == [n >= FLOOD_POSTS_MAX for n in range(FLOOD_POSTS_MAX + 50)]
     assert len(recent.add("a", Act(0, "b", "body", 1), 0)) == FLOOD_POSTS_MAX + 1
