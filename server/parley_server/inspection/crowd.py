@@ -87,11 +87,9 @@ class Crowd:
         """Return what an item is counted as, where any rule asks for it."""
         if item.join and self._windows_us[CrowdOf.JOIN]:
             yield CrowdOf.JOIN, "", 0
-        if item.field != "body":
-            return
         text = self._read(item.text)
         if self._windows_us[CrowdOf.TEXT]:
-            yield CrowdOf.TEXT, item.board, hash(text)
+            yield CrowdOf.TEXT, item.board, hash((item.field, text))
         if self._windows_us[CrowdOf.LINK]:
             # The whole site: a raid leads to one place from many boards.
             yield from {(CrowdOf.LINK, "", hash(name.host)) for name in links(text)}

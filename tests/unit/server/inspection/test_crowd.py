@@ -40,7 +40,7 @@ def test_what_is_older_than_the_window_does_not_count() -> None:
 
 def test_one_link_in_different_texts_is_a_crowd_across_boards() -> None:
     ruleset = compiled(rule(LINK))
-    texts = ("see https://raid.example/1", "look: raid.example/2 now", "https://RAID.example")
+    texts = ("see https://raid.example.com/1", "look: raid.example.com/2 now", "https://RAID.example.com")
     assert [len(found(ruleset, item(text, author=text, board=text[:3]))) for text in texts] == [0, 0, 1]
 
 
