@@ -4,13 +4,14 @@ Each port has one contract suite in ``tests/contract/``, run on the fake and on 
 ``Unavailable``; then nothing was changed unless the text says otherwise, and the call may be repeated.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from parley_protocol.frames import Alert, Deleted, Edited, Event, Posted, Reacted
 from parley_protocol.ids import AccountId, BoardId, CaseId, PostId, SessionId, TakedownId
 from parley_server.domain.answers import Refused
+from parley_server.domain.hints import Hint, NodeId, Urgent
 from parley_server.domain.people import AccountState, Board, BoardRole, Level, Person, SiteRole
 from parley_server.domain.posts import Draft, EditDraft, PostInfo, Reaction, Repeat
 from parley_server.domain.rules import Policy, Rule
@@ -50,6 +51,10 @@ class BoardLog(Protocol):
 
     async def head(self, board: BoardId) -> tuple[str, int] | None:
         """Return epoch and greatest seq (0 if none), or ``None`` if there is no such board."""
+        ...
+
+    async def heads(self, boards: Sequence[BoardId]) -> dict[BoardId, int]:
+        """Return the greatest seq of each of ``boards``, in one query; a board that does not exist is left out."""
         ...
 
     async def read(self, board: BoardId, after: int, limit: int) -> list[Event]:
@@ -338,4 +343,88 @@ class Check(Protocol):
 
     async def inspect(self, item: Item) -> Sequence[Finding]:
         """Return what was seen; only of rules that cover the item's board and field."""
+        ...
+
+
+class Bus(Protocol):
+    """The way to the other nodes of the site. Everything on it may be lost, doubled, late or shuffled; nothing waits for it but ``ask``."""
+
+    @property
+    def up(self) -> bool:
+        """Whether other nodes can be reached now, as far as this one knows."""
+        ...
+
+    def send(self, hint: Hint) -> None:
+        """Give a hint to every other node. Never waits, never raises. Full: ordinary hints are dropped, oldest first; urgent ones never."""
+        ...
+
+    async def ask(self, hint: Urgent, nodes: frozenset[NodeId], within_s: float) -> frozenset[NodeId]:
+        """Send an urgent hint, wait until all of ``nodes`` acted on it or ``within_s`` is over; returns those that did."""
+        ...
+
+    async def run(self, take: Callable[[Hint], Awaitable[None]]) -> None:
+        """Hand over what other nodes send, until cancelled: urgent hints ahead of ordinary ones, each lane in the order of its arrival.
+
+        An urgent hint is answered for (see ``ask``) once ``take`` returned; one for which it raised is not, and the error is logged.
+        The connection to the others is made again, after growing waits, whenever it is lost.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One committed change of what nodes keep in memory. ``n`` rises by one with each, in the order of commit.
+
+    Attributes:
+        kind: ``person``, ``session``, ``board``, ``rules`` or ``policies``.
+        subject: the account, board or rule; for ``session`` its account.
+    """
+
+    n: int
+    kind: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    """What a node says of itself at each beat.
+
+    Attributes:
+        heard: number of the last ``Change`` that it acted on.
+        caught_up_us: by the database's clock, the time up to which it has taken in everything that was committed; 0 if never.
+        ruleset: version that it judges by, and ``ruleset_at_us`` since when.
+    """
+
+    node: NodeId
+    heard: int
+    caught_up_us: int
+    ruleset: int
+    ruleset_at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Beaten:
+    """What a beat finds. ``at_us``: the database's clock when it ran; ``changes``: the last change's number; ``others``: nodes that live."""
+
+    at_us: int
+    changes: int
+    others: tuple[NodeState, ...]
+
+
+class Nodes(Protocol):
+    """Which processes serve the site, and what changed that each of them keeps in memory.
+
+    A node lives until it leaves, or until its last beat is older than ``store.bounds.NODE_LEASE_S`` by the database's clock.
+    """
+
+    async def beat(self, state: NodeState) -> Beaten:
+        """Say that this node lives, and how far it is."""
+        ...
+
+    async def leave(self, node: NodeId) -> None:
+        """Say that a node ends."""
+        ...
+
+    async def changes(self, after: int, limit: int) -> list[Change]:
+        """Return changes above ``after``, in order."""
         ...
