@@ -12,7 +12,7 @@ import typer
 
 from parley_client.commands.app import app
 from parley_server.config import CLIENT, CONFIG, DEFAULTS, PREFIX
-from parley_server.gateway.hub import Counts
+from parley_server.gateway.counts import Counts
 from parley_server.telemetry import Sources, Telemetry
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -36,9 +36,11 @@ PACES: Final = frozenset(
         "BACKOFF_MOST_S",
         "BEAT_MS",
         "COALESCE_S_MAX",
+        "FORGET_S",
         "HEAL_AGAIN_S",
         "KEPT_ANSWERS_S",
         "LIMIT_WAIT_MS_MAX",
+        "NODES_KEPT_S",
         "PRESENCE_S",
         "READ_EVENTS",
         "REOPEN_S",
