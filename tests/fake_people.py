@@ -1,13 +1,14 @@
 """Fakes of people and rules; see tests/fakes.py."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from parley_protocol import codes
 from parley_protocol.ids import AccountId, BoardId, SessionId
 from parley_server.domain.answers import Refused
+from parley_server.domain.bounds import SHADOW_SAMPLES
 from parley_server.domain.people import AccountState, Board, BoardRole, Level, Person, SiteRole
-from parley_server.domain.rules import Policy
+from parley_server.domain.rules import Mode, Policy, ShadowCount, StoredRule, TermList
 from parley_server.ports import Session
 from parley_server.store.people import handle_key
 from tests.fake_world import FakeWorld, Step, no_step
@@ -153,35 +154,31 @@ class FakeRules:
     async def add(self, document: Mapping[str, object], rule_id: str, by: AccountId | None, at_us: int) -> int:
         await self._step("add rule")
         versions = self._world.rules.setdefault(rule_id, [])
-        versions.append(("draft", dict(document)))
+        versions.append(StoredRule(rule_id, len(versions) + 1, Mode.DRAFT, dict(document), by))
         return len(versions)
 
-    async def get(self, rule_id: str) -> tuple[int, str, Mapping[str, object]] | None:
+    async def get(self, rule_id: str) -> StoredRule | None:
         await self._step("get rule")
         versions = self._world.rules.get(rule_id)
-        return None if versions is None else (len(versions), *versions[-1])
+        return None if versions is None else versions[-1]
 
-    async def all(self) -> list[tuple[str, int, str, Mapping[str, object]]]:
+    async def all(self) -> list[StoredRule]:
         await self._step("all rules")
-        return [(rule_id, len(versions), *versions[-1]) for rule_id, versions in sorted(self._world.rules.items())]
+        return [versions[-1] for _, versions in sorted(self._world.rules.items())]
 
-    async def live(self) -> tuple[int, list[tuple[int, Mapping[str, object]]]]:
-        await self._step("live rules")
-        found = [
-            (version, document)
-            for _, versions in sorted(self._world.rules.items())
-            for version, (mode, document) in enumerate(versions, 1)
-            if mode == "live"
-        ]
-        return self._world.ruleset, [(version, document) for version, document in found]
+    async def in_force(self) -> tuple[int, list[StoredRule]]:
+        await self._step("rules in force")
+        found = [rule for versions in self._world.rules.values() for rule in versions if rule.mode in (Mode.LIVE, Mode.SHADOW)]
+        return self._world.ruleset, sorted(found, key=lambda rule: (rule.rule, rule.mode))
 
-    async def activate(self, rule_id: str, version: int, by: AccountId | None, at_us: int) -> int:
+    async def activate(self, rule_id: str, version: int, by: AccountId | None, at_us: int, *, shadow: bool = False) -> int:
         await self._step("activate")
         versions = self._world.rules.get(rule_id, [])
         if not 1 <= version <= len(versions):
             raise LookupError(f"rule {rule_id} has no version {version}")
-        self._retire(rule_id)
-        versions[version - 1] = ("live", versions[version - 1][1])
+        mode = Mode.SHADOW if shadow else Mode.LIVE
+        self._retire(rule_id, {mode})
+        versions[version - 1] = replace(versions[version - 1], mode=mode)
         self._world.ruleset += 1
         self._world.note("rules", rule_id)
         await self._step("activate committed")
@@ -189,15 +186,61 @@ class FakeRules:
 
     async def retire(self, rule_id: str, by: AccountId | None, at_us: int) -> int | None:
         await self._step("retire")
-        if not self._retire(rule_id):
+        if not self._retire(rule_id, {Mode.LIVE, Mode.SHADOW}):
             return None
         self._world.ruleset += 1
         self._world.note("rules", rule_id)
         return self._world.ruleset
 
-    def _retire(self, rule_id: str) -> bool:
+    async def approve(self, rule_id: str, version: int, by: AccountId, at_us: int) -> Refused | None:
+        await self._step("approve")
         versions = self._world.rules.get(rule_id, [])
-        live = [place for place, (mode, _) in enumerate(versions) if mode == "live"]
-        for place in live:
-            versions[place] = ("retired", versions[place][1])
-        return bool(live)
+        if not 1 <= version <= len(versions):
+            return Refused(codes.NO_RULE)
+        rule = versions[version - 1]
+        if rule.by == by:
+            return Refused(codes.FORBIDDEN)
+        versions[version - 1] = replace(rule, approved_by=rule.approved_by | {by})
+        return None
+
+    async def put_list(self, name: str, terms: Sequence[str], by: AccountId | None, at_us: int) -> int:
+        await self._step("put list")
+        versions = self._world.lists.setdefault(name, [])
+        versions.append(TermList(name, len(versions) + 1, tuple(terms)))
+        return len(versions)
+
+    async def term_list(self, name: str, version: int | None = None) -> TermList | None:
+        await self._step("list")
+        versions = self._world.lists.get(name, [])
+        found = [held for held in versions if version in (None, held.version)]
+        return found[-1] if found else None
+
+    async def term_lists(self) -> list[tuple[str, int, int]]:
+        await self._step("lists")
+        return [(name, len(versions), len(versions[-1].terms)) for name, versions in sorted(self._world.lists.items())]
+
+    async def count_shadow(self, counts: Sequence[ShadowCount]) -> None:
+        await self._step("count shadow")
+        for count in counts:
+            key = (count.rule, count.version, count.board)
+            old = self._world.shadow.get(key)
+            if old is not None:
+                count = ShadowCount(  # noqa: PLW2901  # The sum takes the place of the part.
+                    *key,
+                    old.inspected + count.inspected,
+                    old.would + count.would,
+                    old.also + count.also,
+                    (*old.samples, *count.samples),
+                )
+            self._world.shadow[key] = replace(count, samples=count.samples[-SHADOW_SAMPLES:])
+
+    async def shadow(self, rule_id: str, version: int) -> list[ShadowCount]:
+        await self._step("shadow")
+        return [count for key, count in sorted(self._world.shadow.items()) if key[:2] == (rule_id, version)]
+
+    def _retire(self, rule_id: str, modes: set[Mode]) -> bool:
+        versions = self._world.rules.get(rule_id, [])
+        places = [place for place, rule in enumerate(versions) if rule.mode in modes]
+        for place in places:
+            versions[place] = replace(versions[place], mode=Mode.RETIRED)
+        return bool(places)

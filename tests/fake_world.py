@@ -15,7 +15,7 @@ from parley_server.domain.answers import Refused
 from parley_server.domain.hints import NodeId
 from parley_server.domain.people import Board, Person
 from parley_server.domain.posts import Draft, EditDraft, PostState, Repeat
-from parley_server.domain.rules import Ground, Policy
+from parley_server.domain.rules import Ground, Policy, ShadowCount, StoredRule, TermList
 from parley_server.domain.takedowns import AlertDraft, Case, CaseAt, Evidence, KeptDraft, Restriction
 from parley_server.ports import Change, NodeState, Reply, Session
 
@@ -98,7 +98,9 @@ class FakeWorld:
             for name in POLICIES
         }
     )
-    rules: dict[str, list[tuple[str, dict[str, object]]]] = field(default_factory=dict)
+    rules: dict[str, list[StoredRule]] = field(default_factory=dict)
+    lists: dict[str, list[TermList]] = field(default_factory=dict)
+    shadow: dict[tuple[str, int, str], ShadowCount] = field(default_factory=dict)
     ruleset: int = 0
     changes: list[Change] = field(default_factory=list)
     nodes: dict[NodeId, tuple[NodeState, float]] = field(default_factory=dict)

@@ -9,7 +9,7 @@ import contextlib
 import json
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPMessage
 from typing import IO, Any, TypeAlias
@@ -156,6 +156,30 @@ class Http:
     async def activate_rule(self, rule: str) -> Map:
         """Make a rule's latest version live on every node."""
         return await self.call("POST", f"/v1/rules/{_part(rule)}/activate")
+
+    async def lint_rule(self, toml: str) -> Map:
+        """Read a rule file without storing it: ``{usable, faults: [{where, says, line, column}]}``."""
+        return await self.call("POST", "/v1/rules/lint", {"toml": toml})
+
+    async def approve_rule(self, rule: str) -> Map:
+        """Approve the latest version of a rule that somebody else wrote."""
+        return await self.call("POST", f"/v1/rules/{_part(rule)}/approve")
+
+    async def shadow_rule(self, rule: str) -> Map:
+        """Let a rule's latest version judge without effect, and count what it would have done."""
+        return await self.call("POST", f"/v1/rules/{_part(rule)}/shadow")
+
+    async def shadow(self, rule: str) -> Map:
+        """Return what a rule in the shadow would have done: ``{id, version, items: [{board, inspected, would, also, samples}]}``."""
+        return await self.call("GET", f"/v1/rules/{_part(rule)}/shadow")
+
+    async def term_lists(self) -> list[Map]:
+        """Return id, version and size of each list of terms."""
+        return [item async for item in self._pages("/v1/lists", "items")]
+
+    async def put_term_list(self, name: str, terms: Sequence[str], *, activate: bool = False) -> Map:
+        """Store a list of terms; ``activate`` renews the live rules that name it."""
+        return await self.call("PUT", f"/v1/lists/{_part(name)}", {"terms": list(terms), "activate": activate})
 
     async def retire_rule(self, rule: str) -> Map:
         """Take a rule out."""

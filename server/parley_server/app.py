@@ -38,6 +38,7 @@ from parley_server.pipeline.directory import Directory
 from parley_server.pipeline.publish import Publisher
 from parley_server.pipeline.rates import Rates
 from parley_server.pipeline.rulebook import Rulebook
+from parley_server.pipeline.shadow import Shadows
 from parley_server.pipeline.takedown import Moderation
 from parley_server.pipeline.watching import Watching
 from parley_server.ports import Unavailable
@@ -112,9 +113,15 @@ async def serve(settings: Settings, world: World | None = None) -> AsyncIterator
         checkpoints = Checkpoints(record_log, _log_key(settings), origin_of(settings.site_name), world.now_us)
 
         telemetry = Telemetry()
-        stage = Stage(observe=lambda seen: _count(telemetry, seen))
+        shadows = Shadows(rules)
+
+        def inspected(seen: Inspected) -> None:
+            telemetry.inspected(seen.verdict, seen.took_us)
+            shadows.observe(seen)
+
+        stage = Stage(observe=inspected)
         node = f"{socket.gethostname()}-{secrets.token_hex(3)}"
-        rulebook = Rulebook(rules, stage, world.now_us, node)
+        rulebook = Rulebook(rules, stage, world.now_us, node, two_people=settings.two_for_rules)
         await rulebook.load()
         directory = Directory(people)
         await directory.load()
@@ -147,7 +154,7 @@ async def serve(settings: Settings, world: World | None = None) -> AsyncIterator
         telemetry.read_from(Sources(hub.counts, lambda: registry.size, lambda: len(stream), lambda: len(moderation.unrecorded)))
 
         failed: asyncio.Future[None] = loop.create_future()
-        for work in (board_log.run(), stream.run(), registry.run(), keep_up(database, world.now_us)):
+        for work in (board_log.run(), stream.run(), registry.run(), shadows.run(), keep_up(database, world.now_us)):
             _keep_running(stack, work, failed)
 
         services = Services(
@@ -284,7 +291,3 @@ def _keep_running(stack: AsyncExitStack, work: Coroutine[Any, Any, None], failed
 
     task.add_done_callback(ended)
     stack.push_async_callback(stop)
-
-
-def _count(telemetry: Telemetry, seen: Inspected) -> None:
-    telemetry.inspected(seen.verdict, seen.took_us)

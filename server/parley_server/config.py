@@ -13,6 +13,7 @@ the working directory if there is one. Everything that is wrong is said at once,
 ``PARLEY_IDENTITY``       ``verified`` | ``unverified``: whether publishing needs a verified identity
 ``PARLEY_LIMITS``         ``on`` | ``off``: rate limits; ``off`` on loopback only
 ``PARLEY_EVIDENCE_KEY``   32 bytes in base64 that seal evidence; none: ``DATA_DIR/keys/evidence.key``
+``PARLEY_RULE_APPROVAL``  ``one`` | ``two``: whether a rule goes live only once somebody other than its author approved it
 ``PARLEY_SITE_NAME``      what the site is called; ``Parley``
 ``PARLEY_LOG_FORMAT``     ``console`` | ``json``
 ========================= ============================================================================================================
@@ -47,6 +48,7 @@ DEFAULTS: Final[Mapping[str, str]] = {
     "identity": "verified",
     "limits": "on",
     "evidence_key": "",
+    "rule_approval": "one",
     "site_name": "Parley",
     "log_format": "console",
 }
@@ -61,6 +63,7 @@ class Settings:
         evidence_key: base64 of ``EVIDENCE_KEY_BYTES`` bytes; ``None``: in ``evidence_key_path``.
         verified_only: whether publishing needs a verified identity.
         limits: whether rates are limited.
+        two_for_rules: whether a rule needs a second person to go live.
     """
 
     host: str
@@ -71,6 +74,7 @@ class Settings:
     evidence_key: str | None = field(repr=False)
     verified_only: bool
     limits: bool
+    two_for_rules: bool
     site_name: str
     log_format: Literal["console", "json"]
 
@@ -182,6 +186,7 @@ def _settings(given: Mapping[str, str], wrong: list[str]) -> Settings:
         wrong.append(
             f"PARLEY_EVIDENCE_KEY is not base64 of {EVIDENCE_KEY_BYTES} bytes; make one with: openssl rand -base64 {EVIDENCE_KEY_BYTES}."
         )
+    approval = _one_of("rule_approval", given, ("one", "two"), wrong)
     name = given["site_name"].strip()
     if not 0 < len(name) <= NAME_CHARS[1] or not name.isprintable():
         wrong.append(f"PARLEY_SITE_NAME is not {NAME_CHARS[0]} to {NAME_CHARS[1]} printable characters.")
@@ -195,6 +200,7 @@ def _settings(given: Mapping[str, str], wrong: list[str]) -> Settings:
         evidence_key=given["evidence_key"] or None,
         verified_only=identity == "verified",
         limits=limits == "on",
+        two_for_rules=approval == "two",
         site_name=name,
         log_format="json" if log_format == "json" else "console",
     )

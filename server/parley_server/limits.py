@@ -120,6 +120,12 @@ UNACKNOWLEDGED_MAX: Final = 1_000
 ALERTS_PAGE: Final = 200
 """Alerts read at once for a watcher that catches up."""
 
+SHADOW_TALLIES_MAX: Final = 10_000
+"""Rules in the shadow times boards that are counted until the next storing. Full: further boards are not counted."""
+
+SHADOW_STORE_S: Final = 5.0
+"""Time between two storings of what rules in the shadow would have done."""
+
 HASHES_MAX: Final = 4
 """Passwords hashed at the same time. Full: the next one waits, ``PASSWORD_WAIT_S`` at most."""
 

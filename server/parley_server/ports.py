@@ -15,7 +15,7 @@ from parley_server.domain.conditions import AuthorFacts
 from parley_server.domain.hints import Hint, NodeId, Urgent
 from parley_server.domain.people import AccountState, Board, BoardRole, Level, Person, SiteRole
 from parley_server.domain.posts import Draft, EditDraft, PostInfo, Reaction, Repeat
-from parley_server.domain.rules import Policy, Rule
+from parley_server.domain.rules import Policy, Rule, ShadowCount, StoredRule, TermList
 from parley_server.domain.takedowns import AlertDraft, Case, CaseAt, Evidence, Filed, KeptDraft, Restriction, Reversal
 from parley_server.domain.verdict import Finding
 
@@ -284,24 +284,48 @@ class Rules(Protocol):
         """Store a draft as the rule's next version; returns that version."""
         ...
 
-    async def get(self, rule_id: str) -> tuple[int, str, Mapping[str, object]] | None:
-        """Return version, mode and document of a rule's latest version."""
+    async def get(self, rule_id: str) -> StoredRule | None:
+        """Return a rule's latest version."""
         ...
 
-    async def all(self) -> list[tuple[str, int, str, Mapping[str, object]]]:
-        """Return id, version, mode and document of every rule's latest version."""
+    async def all(self) -> list[StoredRule]:
+        """Return every rule's latest version, by id."""
         ...
 
-    async def live(self) -> tuple[int, list[tuple[int, Mapping[str, object]]]]:
-        """Return the rule set's version, and version and document of each live rule."""
+    async def in_force(self) -> tuple[int, list[StoredRule]]:
+        """Return the rule set's version, and the versions that judge: live and in the shadow, by id, live ones first."""
         ...
 
-    async def activate(self, rule_id: str, version: int, by: AccountId | None, at_us: int) -> int:
-        """Make a version live in place of the rule's earlier one; returns the new rule-set version."""
+    async def activate(self, rule_id: str, version: int, by: AccountId | None, at_us: int, *, shadow: bool = False) -> int:
+        """Make a version live, or let it judge in the shadow, in place of the rule's earlier one there; returns the new rule-set version."""
         ...
 
     async def retire(self, rule_id: str, by: AccountId | None, at_us: int) -> int | None:
-        """Take a rule out; returns the new rule-set version, ``None`` if it was not live."""
+        """Take a rule out, live and in the shadow; returns the new rule-set version, ``None`` if it was neither."""
+        ...
+
+    async def approve(self, rule_id: str, version: int, by: AccountId, at_us: int) -> Refused | None:
+        """Note that a person approves a version; again is no error. ``no_rule``; ``forbidden`` to whoever wrote it."""
+        ...
+
+    async def put_list(self, name: str, terms: Sequence[str], by: AccountId | None, at_us: int) -> int:
+        """Store a list of terms, or the next version of one; returns that version."""
+        ...
+
+    async def term_list(self, name: str, version: int | None = None) -> TermList | None:
+        """Return a version of a list, the latest for ``None``."""
+        ...
+
+    async def term_lists(self) -> list[tuple[str, int, int]]:
+        """Return name, latest version and number of terms of every list, by name."""
+        ...
+
+    async def count_shadow(self, counts: Sequence[ShadowCount]) -> None:
+        """Add to what rules in the shadow would have done; of the samples of a board the latest ``SHADOW_SAMPLES`` are kept."""
+        ...
+
+    async def shadow(self, rule_id: str, version: int) -> list[ShadowCount]:
+        """Return what a version would have done so far, by board."""
         ...
 
 

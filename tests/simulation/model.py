@@ -13,6 +13,7 @@ from parley_protocol.frames import Post
 from parley_protocol.ids import AccountId, BoardId, SessionId
 from parley_server.domain.people import AccountState, BoardRole, Level, Person, SiteRole
 from parley_server.domain.posts import PostState
+from parley_server.domain.rules import Mode, StoredRule
 from parley_server.domain.takedowns import Case
 from parley_server.limits import RING_LINGER_S, SUPPRESSED_LINGER_S
 from parley_server.pipeline.accounts import token_hash
@@ -109,8 +110,8 @@ class Run:
             ("r-refused", REFUSED, "refuse"),
             ("r-later", LATER, "withhold"),
         ):
-            mode = "draft" if term == LATER else "live"
-            self.stored.rules[name] = [(mode, rule(name, term, effect))]
+            mode = Mode.DRAFT if term == LATER else Mode.LIVE
+            self.stored.rules[name] = [StoredRule(name, 1, mode, rule(name, term, effect))]
         self.stored.ruleset = 1
 
     async def play(self, actions: int) -> Outcome:

@@ -49,6 +49,7 @@ PACES: Final = frozenset(
         "SEGMENTS_PER_TURN",
         "SHUTDOWN_SPREAD_MS",
         "STABLE_S",
+        "SHADOW_STORE_S",
         "SUPPRESSED_LINGER_S",
     }
 )

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 
 import typer
 
+from parley_client.commands.lines import printable
 from parley_client.commands.shared import Token, Url, ask, fail, show, table
 from parley_client.http import Http, Map
 
@@ -54,6 +55,59 @@ def activate_rule(rule: RuleId, url: Url = None, token: Token = None) -> None:
     show(ask(url, token, lambda http: http.activate_rule(rule)))
 
 
+@rules.command("lint")
+def lint_rule(file: File, url: Url = None, token: Token = None) -> None:
+    """Let the server read a rule file; shows each fault and doubt with its line and column, and stores nothing."""
+    text = _text(file)
+    found = ask(url, token, lambda http: http.lint_rule(text))
+    for fault in found["faults"]:
+        print(printable(f"{file}:{fault['line']}:{fault['column']}: {fault['where']}: {fault['says']}"))
+    if not found["usable"]:
+        raise typer.Exit(1)
+    print(f"{file}: it can be used")
+
+
+@rules.command("approve")
+def approve_rule(rule: RuleId, url: Url = None, token: Token = None) -> None:
+    """Approve the latest version of a rule that somebody else wrote."""
+    show(ask(url, token, lambda http: http.approve_rule(rule)))
+
+
+@rules.command("shadow")
+def shadow_rule(
+    rule: RuleId,
+    start: Annotated[bool, typer.Option("--start", help="Let the latest version judge in the shadow from now on.")] = False,
+    url: Url = None,
+    token: Token = None,
+) -> None:
+    """Show what a rule in the shadow would have done so far."""
+    if start:
+        show(ask(url, token, lambda http: http.shadow_rule(rule)))
+        return
+    held = ask(url, token, lambda http: http.shadow(rule))
+    print(f"{held['id']} version {held['version']}")
+    table(held["items"], "board", "inspected", "would", "also", "samples")
+
+
+@rules.command("lists")
+def lists(url: Url = None, token: Token = None) -> None:
+    """Show the lists of terms that rules refer to."""
+    table(ask(url, token, lambda http: http.term_lists()), "id", "version", "size")
+
+
+@rules.command("list-put")
+def put_list(
+    name: Annotated[str, typer.Argument(metavar="ID", help="The list's id.")],
+    file: Annotated[Path, typer.Argument(help="One term a line; empty lines and lines that begin with # are left out.")],
+    activate: Annotated[bool, typer.Option("--activate", help="Renew the live rules that name it at once.")] = False,
+    url: Url = None,
+    token: Token = None,
+) -> None:
+    """Store a list of terms, or the next version of one."""
+    terms = [line.strip() for line in _text(file).splitlines() if line.strip() and not line.startswith("#")]
+    show(ask(url, token, lambda http: http.put_term_list(name, terms, activate=activate)))
+
+
 @rules.command("retire")
 def retire_rule(rule: RuleId, url: Url = None, token: Token = None) -> None:
     """Take a rule out."""
@@ -82,10 +136,10 @@ def put_policy(
 
 def _document(file: Path) -> Map:
     """Read a rule document, or end the command with where it cannot be read."""
+    text = _text(file)
     try:
-        text = file.read_text(encoding="utf-8")
         held = json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise fail(f"{file}: {error}") from None
     if not isinstance(held, dict):
         raise fail(f"{file}: a rule document is a map")
@@ -93,3 +147,10 @@ def _document(file: Path) -> Map:
     if missing:
         raise fail(f"{file}: {', '.join(missing)} missing")
     return held
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise fail(f"{file}: {error}") from None

@@ -41,8 +41,11 @@ EXAMPLE_BYTES_MAX: Final = limits.BODY_BYTES_MAX
 LISTS_MAX: Final = 16
 """Lists that one table of a rule refers to. Full: ``bad_rule`` at ``lists``."""
 
+SHADOW_SAMPLES: Final = 20
+"""Excerpts kept of what one rule in the shadow met on one board. Full: the oldest one is replaced."""
+
 CONDITION_DEPTH_MAX: Final = 6
-"""How deep tables of a condition may be nested. Deeper: ``bad_rule`` there."""
+"""How deep tables of a condition may be nested. Above: ``bad_rule`` there."""
 
 CONDITION_PARTS_MAX: Final = 32
 """Tables in one ``all``, ``any`` or ``none``. Full: ``bad_rule`` there."""

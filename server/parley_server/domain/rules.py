@@ -6,7 +6,7 @@ inspection/.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -263,3 +263,54 @@ class BadRule:
 
     where: str
     says: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRule:
+    """One version of a rule as it is stored.
+
+    Attributes:
+        by: who wrote it; ``None``: the operator's files.
+        approved_by: who approved it.
+    """
+
+    rule: str
+    version: int
+    mode: Mode
+    document: Mapping[str, object]
+    by: str | None = None
+    approved_by: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class TermList:
+    """One version of a list of terms."""
+
+    name: str
+    version: int
+    terms: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowCount:
+    """What one version of a rule would have done on one board.
+
+    Attributes:
+        inspected: texts that it looked at.
+        would: of these, those that it met.
+        also: of these, those that live rules found as well.
+        samples: masked excerpts of texts that it met, newest last.
+    """
+
+    rule: str
+    version: int
+    board: str
+    inspected: int
+    would: int
+    also: int
+    samples: tuple[str, ...] = ()
+
+
+def judging(rule: Rule, mode: Mode) -> Rule:
+    """Return the rule as it judges in ``mode``."""
+    return replace(rule, head=replace(rule.head, shadow=mode is Mode.SHADOW))

@@ -27,6 +27,7 @@ class RuleSet:
         local: checks that answer at once.
         remote: checks that are waited for, beside each other.
         conditions: rules that ask for more than a match.
+        in_shadow: rules that judge without effect.
         asks_author: whether a rule asks who the author is.
         language: tells the language of a text, if a rule asks for it.
     """
@@ -36,6 +37,7 @@ class RuleSet:
     local: tuple[Check, ...] = ()
     remote: tuple[Check, ...] = ()
     conditions: tuple[Rule, ...] = ()
+    in_shadow: tuple[Rule, ...] = ()
     asks_author: bool = False
     language: Callable[[str], str | None] | None = None
 
@@ -81,6 +83,7 @@ def compile_rules(version: int, rules: Sequence[Rule], memory: Memory) -> RuleSe
         tuple(rules),
         local=tuple(check for check in made if check.rules),
         conditions=tuple(rule for rule in rules if not rule.plain),
+        in_shadow=tuple(rule for rule in rules if rule.head.shadow),
         asks_author=any(asks_author(rule.root) for rule in rules),
     )
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from parley_server.domain.bounds import INSPECTION_BUDGET_MS, STRAYS_MAX
+from parley_server.domain.rules import Rule
 from parley_server.domain.verdict import Failure, Finding, Verdict, judge
 from parley_server.inspection.local import ask
 from parley_server.inspection.ruleset import EMPTY, RuleSet
@@ -28,6 +29,7 @@ class Inspected:
     Attributes:
         took_us: waiting included.
         shadow: what shadow rules found.
+        in_shadow: the shadow rules of the set that judged.
     """
 
     item: Item
@@ -35,6 +37,7 @@ class Inspected:
     failures: tuple[Failure, ...]
     took_us: int
     shadow: tuple[Finding, ...] = ()
+    in_shadow: tuple[Rule, ...] = ()
 
 
 Observe = Callable[[Inspected], None]
@@ -97,7 +100,8 @@ class Stage:
         verdict = judge(ruleset.version, stand, unknown)
         if self._observe is not None:
             shadow = tuple(finding for finding in stand if finding.rule.shadow)
-            self._observe(Inspected(item, verdict, tuple(failures), round((self._stopwatch() - began) * 1_000_000), shadow))
+            took_us = round((self._stopwatch() - began) * 1_000_000)
+            self._observe(Inspected(item, verdict, tuple(failures), took_us, shadow, ruleset.in_shadow))
         return verdict
 
     async def _ask_remote(

@@ -5,14 +5,16 @@ A set that cannot be compiled never replaces one that works.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from parley_protocol import codes
 from parley_protocol.ids import AccountId
 from parley_server.domain.answers import Refused
 from parley_server.domain.rule_document import parse
-from parley_server.domain.rules import BadRule, Policy, Rule
+from parley_server.domain.rule_lint import doubts
+from parley_server.domain.rule_lists import Lists, lists_of, pinned, unpinned, with_lists
+from parley_server.domain.rules import BadRule, Mode, Policy, Rule, StoredRule, TermList, judging
 from parley_server.inspection.ruleset import Memory, RuleSet, check_examples, check_size, compile_rules, fault
 from parley_server.inspection.stage import Stage
 from parley_server.ports import Activation, Rules
@@ -44,12 +46,14 @@ class Rulebook:
         stage: what is to judge by them.
         clock: microseconds since the epoch.
         node: this process's name, as it stands in acknowledgements.
+        two_people: whether a rule goes live only once somebody other than its author approved it.
     """
 
-    def __init__(self, rules: Rules, stage: Stage, clock: Callable[[], int], node: str) -> None:
+    def __init__(self, rules: Rules, stage: Stage, clock: Callable[[], int], node: str, *, two_people: bool = False) -> None:
         self._rules = rules
         self._stage = stage
         self._clock = clock
+        self._two_people = two_people
         self._memory = Memory()
         self._policies: dict[str, Policy] = {}
         self._in_force = InForce(node, stage.ruleset.version, clock())
@@ -85,9 +89,10 @@ class Rulebook:
     async def add(self, document: Document, by: AccountId | None) -> tuple[str, int] | BadRule | Refused:
         """Store a document as the next draft of its rule; returns id and version.
 
-        A document with a fault is not stored, and neither is one whose examples do not hold: a draft is ready to be activated.
+        A document with a fault is not stored, and neither is one whose examples do not hold: a draft is ready to be activated. Lists
+        that it names without a version are taken as they are now.
         """
-        rule = await asyncio.to_thread(_usable, document, 0)
+        rule = await self._read(document, 0)
         if isinstance(rule, BadRule):
             return rule
         if rule.head.policy not in self._policies:
@@ -95,49 +100,87 @@ class Rulebook:
             await self._load_policies()
         if rule.head.policy not in self._policies:
             return Refused(codes.NO_POLICY, f"The catalogue has no policy {rule.head.policy}.", scope="policy")
-        return rule.head.id, await self._rules.add(document, rule.head.id, by, self._clock())
+        return rule.head.id, await self._rules.add(rule.document, rule.head.id, by, self._clock())
 
-    async def activate(self, rule_id: str, by: AccountId | None) -> Activation | BadRule | Refused:
-        """Put a rule's latest version in force; when this returns, this node judges by it.
+    async def lint(self, document: Document) -> tuple[Rule | None, list[BadRule]]:
+        """Read a document without storing it; returns the rule, if it could be activated, and what is wrong or doubtful."""
+        rule = await self._read(document, 0)
+        if isinstance(rule, BadRule):
+            return None, [rule]
+        if rule.head.policy not in self._policies:
+            return None, [BadRule("policy", f"The catalogue has no policy {rule.head.policy}.")]
+        return rule, doubts(rule)
 
-        Nothing is stored unless the whole set could be compiled with it.
+    async def approve(self, rule_id: str, by: AccountId) -> StoredRule | Refused:
+        """Approve a rule's latest version, which somebody else wrote."""
+        stored = await self._rules.get(rule_id)
+        if stored is None:
+            return Refused(codes.NO_RULE)
+        no = await self._rules.approve(rule_id, stored.version, by, self._clock())
+        return no or await self._rules.get(rule_id) or Refused(codes.NO_RULE)
+
+    async def activate(self, rule_id: str, by: AccountId | None, *, shadow: bool = False) -> Activation | BadRule | Refused:
+        """Put a rule's latest version in force, or let it judge in the shadow; when this returns, this node judges by it.
+
+        Nothing is stored unless the whole set could be compiled with it. Where two people are asked for, somebody other than its
+        author must have approved a version that goes live.
 
         Raises:
-            CannotCompile: another live rule is not usable, so no set can be made.
+            CannotCompile: another rule in force is not usable, so no set can be made.
             Unavailable: the store did not answer; if it did activate, the next ``load`` finds out.
         """
+        place = Mode.SHADOW if shadow else Mode.LIVE
         async with self._changing:
             stored = await self._rules.get(rule_id)
             if stored is None:
                 return Refused(codes.NO_RULE)
-            version, _, document = stored
-            rule = await asyncio.to_thread(_usable, document, version)
+            if self._two_people and not shadow and not stored.approved_by:
+                return Refused(codes.NOT_APPROVED)
+            rule = await self._read(stored.document, stored.version, place)
             if isinstance(rule, BadRule):
                 return rule
-            set_version, live = await self._rules.live()
-            others = _without(live, rule_id)
-            compiled = await asyncio.to_thread(_compile, set_version + 1, others, self._memory, rule)
+            set_version, in_force = await self._rules.in_force()
+            others = [old for old in in_force if old.rule != rule_id or (old.version != stored.version and old.mode is not place)]
+            compiled = await self._compiled(set_version + 1, others, rule)
             if isinstance(compiled, BadRule):
                 return compiled
             at_us = self._clock()
-            ruleset = await self._rules.activate(rule_id, version, by, at_us)
+            ruleset = await self._rules.activate(rule_id, stored.version, by, at_us, shadow=shadow)
             await self._use(compiled, ruleset)
             return Activation(rule, ruleset, at_us)
 
     async def retire(self, rule_id: str, by: AccountId | None) -> int | Refused:
-        """Take a rule out of force; returns the version of the set without it. ``no_rule`` if it was not live.
+        """Take a rule out of force; returns the version of the set without it. ``no_rule`` if it was neither live nor in the shadow.
 
         Raises: as ``activate``.
         """
         async with self._changing:
-            set_version, live = await self._rules.live()
-            compiled = await asyncio.to_thread(_compile, set_version + 1, _without(live, rule_id), self._memory, None)
+            set_version, in_force = await self._rules.in_force()
+            compiled = await self._compiled(set_version + 1, [old for old in in_force if old.rule != rule_id], None)
             assert isinstance(compiled, RuleSet), "a smaller set breaks no bound"
             ruleset = await self._rules.retire(rule_id, by, self._clock())
             if ruleset is None:
                 return Refused(codes.NO_RULE)
             await self._use(compiled, ruleset)
             return ruleset
+
+    async def put_list(self, name: str, terms: Sequence[str], by: AccountId | None) -> int:
+        """Store a list of terms; rules that are in force keep the version that they were made with until ``renew``."""
+        return await self._rules.put_list(name, terms, by, self._clock())
+
+    async def renew(self, name: str, by: AccountId | None) -> list[Activation | BadRule | Refused]:
+        """Store and activate every live rule that names a list anew, with the list's latest version."""
+        _, in_force = await self._rules.in_force()
+        done: list[Activation | BadRule | Refused] = []
+        for old in in_force:
+            if old.mode is Mode.LIVE and name in {ref.list for ref in lists_of(old.document)}:
+                added = await self.add(unpinned(old.document, name), by)
+                done.append(added if isinstance(added, BadRule | Refused) else await self.activate(old.rule, by))
+        return done
+
+    async def read(self, document: Document, version: int) -> Rule | BadRule:
+        """Read a document with the lists that it names, and try its examples."""
+        return await self._read(document, version)
 
     async def _use(self, compiled: RuleSet, version: int) -> None:
         """Put a set in force that was compiled for the version after the one that was read."""
@@ -152,42 +195,78 @@ class Rulebook:
 
     async def _load(self) -> None:
         await self._load_policies()
-        version, live = await self._rules.live()
-        compiled = await asyncio.to_thread(_compile, version, live, self._memory, None)
+        version, in_force = await self._rules.in_force()
+        compiled = await self._compiled(version, in_force, None)
         if isinstance(compiled, BadRule):
             raise CannotCompile("*", compiled)
         self._swap(compiled)
+
+    async def _read(self, document: Document, version: int, mode: Mode = Mode.DRAFT) -> Rule | BadRule:
+        """Read a document, name the versions of its lists, take in their terms, try its examples."""
+        pins: dict[str, TermList] = {}
+        for ref in lists_of(document):
+            if ref.version is None and ref.list not in pins and (held := await self._rules.term_list(ref.list)) is not None:
+                pins[ref.list] = held
+        document = pinned(document, {name: held.version for name, held in pins.items()})
+        held_lists = {(held.name, held.version): held.terms for held in pins.values()}
+        missing = await self._read_lists([document], held_lists)
+        if missing is not None:
+            return BadRule("match.lists", f"There is no list {missing}.")
+        return await asyncio.to_thread(_usable, document, version, held_lists, mode)
+
+    async def _read_lists(self, documents: Iterable[Document], held: dict[tuple[str, int], tuple[str, ...]]) -> str | None:
+        """Read the lists that documents name into ``held``; returns one that there is not."""
+        for document in documents:
+            for ref in lists_of(document):
+                if ref.version is None:
+                    return ref.list
+                if (ref.list, ref.version) not in held:
+                    found = await self._rules.term_list(ref.list, ref.version)
+                    if found is None:
+                        return f"{ref.list} version {ref.version}"
+                    held[found.name, found.version] = found.terms
+        return None
+
+    async def _compiled(self, version: int, in_force: Sequence[StoredRule], added: Rule | None) -> RuleSet | BadRule:
+        """Compile what is stored and one more rule.
+
+        Raises:
+            CannotCompile: a stored rule is not usable.
+        """
+        lists: dict[tuple[str, int], tuple[str, ...]] = {}
+        missing = await self._read_lists((old.document for old in in_force), lists)
+        if missing is not None:
+            raise CannotCompile("*", BadRule("match.lists", f"There is no list {missing}."))
+        return await asyncio.to_thread(_compile, version, in_force, lists, self._memory, added)
 
     def _swap(self, ruleset: RuleSet) -> None:
         self._stage.use(ruleset)
         self._in_force = replace(self._in_force, ruleset=ruleset.version, at_us=self._clock())
 
 
-def _usable(document: Document, version: int) -> Rule | BadRule:
+def _usable(document: Document, version: int, lists: Lists, mode: Mode) -> Rule | BadRule:
     """Read a document and try its examples."""
     rule = parse(document, version)
     if isinstance(rule, BadRule):
         return rule
+    rule = judging(with_lists(rule, lists), mode)
     return check_examples(rule) or rule
 
 
-def _compile(version: int, live: Sequence[tuple[int, Document]], memory: Memory, added: Rule | None) -> RuleSet | BadRule:
-    """Compile the live documents and one more rule.
+def _compile(version: int, in_force: Sequence[StoredRule], lists: Lists, memory: Memory, added: Rule | None) -> RuleSet | BadRule:
+    """Compile stored documents and one more rule.
 
     Raises:
-        CannotCompile: a live document is not usable.
+        CannotCompile: a stored document is not usable.
     """
     rules = [] if added is None else [added]
-    for number, document in live:
+    for old in in_force:
         # Its examples held when it was activated; asking them all again would take longer than the compiling.
-        rule = parse(document, number)
+        rule = parse(old.document, old.version)
         if not isinstance(rule, BadRule):
+            rule = judging(with_lists(rule, lists), old.mode)
             rule = fault(rule) or rule
         if isinstance(rule, BadRule):
-            raise CannotCompile(str(document.get("id")), rule)
+            raise CannotCompile(old.rule, rule)
         rules.append(rule)
     return check_size(rules) or compile_rules(version, rules, memory)
-
-
-def _without(live: Sequence[tuple[int, Document]], rule_id: str) -> list[tuple[int, Document]]:
-    return [(version, document) for version, document in live if document.get("id") != rule_id]

@@ -1,9 +1,12 @@
 """Policies, rules and rule sets on PostgreSQL."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from parley_server.domain.rules import Ground, Policy
+from parley_protocol import codes
+from parley_server.domain.answers import Refused
+from parley_server.domain.bounds import SHADOW_SAMPLES
+from parley_server.domain.rules import Ground, Mode, Policy, ShadowCount, StoredRule, TermList
 from parley_server.store import changes
 from parley_server.store.pool import Connection, Database, Row
 
@@ -60,40 +63,43 @@ class PgRules:
 
         return await self._database.run(work)
 
-    async def get(self, rule_id: str) -> tuple[int, str, Mapping[str, object]] | None:
-        """Return version, mode and document of a rule's latest version."""
-        row = await self._database.row("select * from rules where id = $1 order by version desc limit 1", rule_id)
-        return None if row is None else (row["version"], row["mode"], _document(row))
+    async def get(self, rule_id: str) -> StoredRule | None:
+        """Return a rule's latest version."""
+        row = await self._database.row("select * from stored_rules where id = $1 order by version desc limit 1", rule_id)
+        return None if row is None else _stored(row)
 
-    async def all(self) -> list[tuple[str, int, str, Mapping[str, object]]]:
+    async def all(self) -> list[StoredRule]:
         """Return the latest version of every rule, by id."""
-        rows = await self._database.read("select distinct on (id) * from rules order by id, version desc")
-        return [(row["id"], row["version"], row["mode"], _document(row)) for row in rows]
+        rows = await self._database.read("select distinct on (id) * from stored_rules order by id, version desc")
+        return [_stored(row) for row in rows]
 
-    async def live(self) -> tuple[int, list[tuple[int, Mapping[str, object]]]]:
-        """Return the rule set as of one moment: one statement reads its version and its rules. Version 0 if none was ever live."""
+    async def in_force(self) -> tuple[int, list[StoredRule]]:
+        """Return the rule set as of one moment: one statement reads its version and its rules. Version 0 if none was ever in force."""
         rows = await self._database.read(
-            "select coalesce((select max(version) from rule_sets), 0) as ruleset, r.version, r.document"
-            " from (select) one left join rules r on r.mode = 'live' order by r.id"
+            "select coalesce((select max(version) from rule_sets), 0) as ruleset, r.*"
+            " from (select) one left join stored_rules r on r.mode in ('live', 'shadow') order by r.id, r.mode"
         )
-        return rows[0]["ruleset"], [(row["version"], _document(row)) for row in rows if row["version"] is not None]
+        return rows[0]["ruleset"], [_stored(row) for row in rows if row["version"] is not None]
 
-    async def activate(self, rule_id: str, version: int, by: str | None, at_us: int) -> int:
-        """Make a version live in place of the rule's earlier one; see the port.
+    async def activate(self, rule_id: str, version: int, by: str | None, at_us: int, *, shadow: bool = False) -> int:
+        """Let a version judge in place of the rule's earlier one; see the port.
 
         Raises:
             LookupError: there is no such version; the caller has just read or stored it.
         """
+        mode = "shadow" if shadow else "live"
 
         async def work(connection: Connection) -> int:
             await _alone(connection)
-            await connection.execute("update rules set mode = 'retired' where id = $1 and mode = 'live'", rule_id)
+            await connection.execute(
+                "update rules set mode = 'retired' where id = $1 and mode = $2 and version <> $3", rule_id, mode, version
+            )
             found = await connection.fetchval(
-                "update rules set mode = 'live' where id = $1 and version = $2 returning version", rule_id, version
+                "update rules set mode = $3 where id = $1 and version = $2 returning version", rule_id, version, mode
             )
             if found is None:
                 raise LookupError(f"rule {rule_id} has no version {version}")
-            return await _next_set(connection, "activate", rule_id, version, by, at_us)
+            return await _next_set(connection, "shadow" if shadow else "activate", rule_id, version, by, at_us)
 
         return await self._database.run(work)
 
@@ -102,12 +108,108 @@ class PgRules:
 
         async def work(connection: Connection) -> int | None:
             await _alone(connection)
-            version = await connection.fetchval(
-                "update rules set mode = 'retired' where id = $1 and mode = 'live' returning version", rule_id
+            rows = await connection.fetch(
+                "update rules set mode = 'retired' where id = $1 and mode in ('live', 'shadow') returning version", rule_id
             )
-            return None if version is None else await _next_set(connection, "retire", rule_id, version, by, at_us)
+            if not rows:
+                return None
+            return await _next_set(connection, "retire", rule_id, max(row["version"] for row in rows), by, at_us)
 
         return await self._database.run(work)
+
+    async def approve(self, rule_id: str, version: int, by: str, at_us: int) -> Refused | None:
+        """Note an approval; see the port."""
+        rows = await self._database.read(
+            "with found as (select by from rules where id = $1 and version = $2),"
+            " added as (insert into rule_approvals (rule, version, by, at_us)"
+            "  select $1, $2, $3, $4 from found where by is distinct from $3 on conflict do nothing)"
+            " select by is not distinct from $3 as own from found",
+            rule_id,
+            version,
+            by,
+            at_us,
+        )
+        if not rows:
+            return Refused(codes.NO_RULE)
+        return Refused(codes.FORBIDDEN, "Nobody approves a rule of their own.") if rows[0]["own"] else None
+
+    async def put_list(self, name: str, terms: Sequence[str], by: str | None, at_us: int) -> int:
+        """Store the next version of a list."""
+
+        async def work(connection: Connection) -> int:
+            await _alone(connection)
+            version: int = await connection.fetchval(
+                "insert into term_lists (name, version, terms, by, at_us)"
+                " select $1, coalesce(max(version), 0) + 1, $2, $3, $4 from term_lists where name = $1 returning version",
+                name,
+                list(terms),
+                by,
+                at_us,
+            )
+            return version
+
+        return await self._database.run(work)
+
+    async def term_list(self, name: str, version: int | None = None) -> TermList | None:
+        """Return a version of a list, the latest for ``None``."""
+        row = await self._database.row(
+            "select * from term_lists where name = $1 and ($2::integer is null or version = $2) order by version desc limit 1",
+            name,
+            version,
+        )
+        return None if row is None else TermList(row["name"], row["version"], tuple(row["terms"]))
+
+    async def term_lists(self) -> list[tuple[str, int, int]]:
+        """Return name, latest version and number of terms of every list, by name."""
+        rows = await self._database.read(
+            "select distinct on (name) name, version, cardinality(terms) as size from term_lists order by name, version desc"
+        )
+        return [(row["name"], row["version"], row["size"]) for row in rows]
+
+    async def count_shadow(self, counts: Sequence[ShadowCount]) -> None:
+        """Add to what rules in the shadow would have done; see the port."""
+
+        async def work(connection: Connection) -> None:
+            for count in counts:
+                before = await connection.fetchval(
+                    "insert into shadow_counts as c (rule, version, board, inspected, would, also) values ($1, $2, $3, $4, $5, $6)"
+                    " on conflict (rule, version, board) do update set inspected = c.inspected + excluded.inspected,"
+                    "  would = c.would + excluded.would, also = c.also + excluded.also returning would - $5",
+                    count.rule,
+                    count.version,
+                    count.board,
+                    count.inspected,
+                    count.would,
+                    count.also,
+                )
+                # The last of the texts that were met are in ``samples``: each has a place by its number among all of them.
+                first = before + count.would - len(count.samples)
+                await connection.executemany(
+                    "insert into shadow_samples (rule, version, board, place, excerpt, met) values ($1, $2, $3, $4, $5, $6)"
+                    " on conflict (rule, version, board, place) do update set excerpt = excluded.excerpt, met = excluded.met",
+                    [
+                        (count.rule, count.version, count.board, (first + n) % SHADOW_SAMPLES, excerpt, first + n)
+                        for n, excerpt in enumerate(count.samples)
+                    ],
+                )
+
+        await self._database.run(work)
+
+    async def shadow(self, rule_id: str, version: int) -> list[ShadowCount]:
+        """Return what a version would have done so far, by board."""
+        rows = await self._database.read(
+            "select c.*, coalesce((select array_agg(s.excerpt order by s.met) from shadow_samples s"
+            "  where (s.rule, s.version, s.board) = (c.rule, c.version, c.board)), '{}') as samples"
+            " from shadow_counts c where rule = $1 and version = $2 order by board",
+            rule_id,
+            version,
+        )
+        return [
+            ShadowCount(
+                row["rule"], row["version"], row["board"], row["inspected"], row["would"], row["also"], tuple(row["samples"])
+            )
+            for row in rows
+        ]
 
 
 async def _alone(connection: Connection) -> None:
@@ -130,6 +232,7 @@ async def _next_set(connection: Connection, act: str, rule_id: str, version: int
     return ruleset
 
 
-def _document(row: Row) -> Mapping[str, object]:
-    document: Mapping[str, object] = json.loads(row["document"])
-    return document
+def _stored(row: Row) -> StoredRule:
+    return StoredRule(
+        row["id"], row["version"], Mode(row["mode"]), json.loads(row["document"]), row["by"], frozenset(row["approved_by"])
+    )

@@ -20,7 +20,7 @@ from parley_protocol.fields import to_map
 from parley_protocol.frames import Gone
 from parley_server.domain.answers import Refused
 from parley_server.domain.rules import BadRule
-from parley_server.gateway.http import accounts, boards, bounds, cases, rules, site, takedowns
+from parley_server.gateway.http import accounts, boards, bounds, cases, rule_life, rules, site, takedowns
 from parley_server.gateway.http import log as record_log
 from parley_server.gateway.http.calls import Asked, Call, Calls, Plain, Streamed
 from parley_server.gateway.http.openapi import document
@@ -50,6 +50,7 @@ DECLARED: Final[Calls] = (
     *accounts.CALLS,
     *boards.CALLS,
     *rules.CALLS,
+    *rule_life.CALLS,
     *takedowns.CALLS,
     *cases.CALLS,
     *record_log.CALLS,

@@ -12,6 +12,7 @@ from parley_server.domain.rules import BadRule, Ground, Mode, Policy
 from parley_server.gateway.http.bounds import DOCUMENT_BYTES_MAX, TITLE_CHARS_MAX
 from parley_server.gateway.http.calls import Asked, Call, Calls, Micros, Nothing, Text, Who, within
 from parley_server.gateway.http.services import Services
+from parley_server.ports import Activation
 
 Title: TypeAlias = Annotated[str, Meta(min_length=1, max_length=TITLE_CHARS_MAX)]
 Document: TypeAlias = Annotated[dict[str, Any], Meta(description="A rule document: the map that a rule's TOML file holds.")]
@@ -114,8 +115,8 @@ async def rules(services: Services, asked: Asked[Nothing, Nothing]) -> RuleList 
         return no
     return RuleList(
         [
-            RuleView(id=rule, version=version, mode=Mode(mode), document=dict(document))
-            for rule, version, mode, document in await services.rules.all()
+            RuleView(id=held.rule, version=held.version, mode=held.mode, document=dict(held.document))
+            for held in await services.rules.all()
         ]
     )
 
@@ -128,8 +129,7 @@ async def rule(services: Services, asked: Asked[Nothing, Nothing]) -> RuleView |
     held = await services.rules.get(asked.path["rule"])
     if held is None:
         return Refused(codes.NO_RULE)
-    version, mode, document = held
-    return RuleView(id=asked.path["rule"], version=version, mode=Mode(mode), document=dict(document))
+    return RuleView(id=held.rule, version=held.version, mode=held.mode, document=dict(held.document))
 
 
 async def add_rule(services: Services, asked: Asked[dict[str, Any], Nothing]) -> RuleView | BadRule | Refused:
@@ -151,8 +151,7 @@ async def activate_rule(services: Services, asked: Asked[Nothing, Nothing]) -> L
     done = await services.rulebook.activate(asked.path["rule"], asked.person.account)
     if isinstance(done, BadRule | Refused):
         return done
-    node = NodeView(services.site.node, done.at_us)
-    return LiveRule(done.rule.head.id, done.rule.head.version, Mode.LIVE, done.ruleset, [node])
+    return live_view(services, done, Mode.LIVE)
 
 
 async def retire_rule(services: Services, asked: Asked[Nothing, Nothing]) -> RetiredRule | Refused:
@@ -162,6 +161,12 @@ async def retire_rule(services: Services, asked: Asked[Nothing, Nothing]) -> Ret
         return no
     done = await services.rulebook.retire(asked.path["rule"], asked.person.account)
     return done if isinstance(done, Refused) else RetiredRule(asked.path["rule"], Mode.RETIRED, done)
+
+
+def live_view(services: Services, done: Activation, mode: Mode) -> LiveRule:
+    """Return how a rule stands that was activated just now."""
+    node = NodeView(services.site.node, done.at_us)
+    return LiveRule(done.rule.head.id, done.rule.head.version, mode, done.ruleset, [node])
 
 
 def _view(policy: Policy) -> PolicyView:
@@ -188,7 +193,7 @@ CALLS: Final[Calls] = (
     ),
     Call(
         "POST", "/v1/rules/{rule}/activate", "Put a rule's latest version in force; administrators.", activate_rule, Nothing,
-        Nothing, LiveRule, who=Who.ACCOUNT, codes=(codes.FORBIDDEN, codes.NO_RULE, codes.BAD_RULE),
+        Nothing, LiveRule, who=Who.ACCOUNT, codes=(codes.FORBIDDEN, codes.NO_RULE, codes.BAD_RULE, codes.NOT_APPROVED),
     ),
     Call(
         "POST", "/v1/rules/{rule}/retire", "Take a rule out of force; administrators.", retire_rule, Nothing, Nothing,

@@ -8,7 +8,7 @@ import pytest
 from parley_protocol import codes
 from parley_protocol.ids import AccountId
 from parley_server.domain.answers import Refused
-from parley_server.domain.rules import BadRule
+from parley_server.domain.rules import BadRule, Mode, StoredRule
 from parley_server.domain.verdict import Allow, Verdict
 from parley_server.inspection.stage import Stage
 from parley_server.pipeline.rulebook import CannotCompile, InForce, Rulebook
@@ -25,11 +25,11 @@ COINS = document({"terms": ["coins"]}, must=["coins"], id="coins")
 class Desk:
     """A rulebook over rules in memory, with a clock that ticks once a look."""
 
-    def __init__(self, rules: MemoryRules | None = None) -> None:
+    def __init__(self, rules: MemoryRules | None = None, *, two_people: bool = False) -> None:
         self.rules = rules or MemoryRules()
         self.stage = Stage()
         self.now_us = 0
-        self.book = Rulebook(self.rules, self.stage, self._clock, "node-1")
+        self.book = Rulebook(self.rules, self.stage, self._clock, "node-1", two_people=two_people)
 
     def _clock(self) -> int:
         self.now_us += 1
@@ -182,7 +182,7 @@ def test_a_set_that_cannot_be_compiled_leaves_the_old_one_in_force() -> None:
 
 def test_a_store_that_does_not_answer_leaves_the_old_set_in_force() -> None:
     class Away(MemoryRules):
-        async def activate(self, rule_id: str, version: int, by: AccountId | None, at_us: int) -> int:
+        async def activate(self, rule_id: str, version: int, by: AccountId | None, at_us: int, *, shadow: bool = False) -> int:
             raise Unavailable
 
     async def main() -> None:
@@ -197,7 +197,7 @@ def test_a_store_that_does_not_answer_leaves_the_old_set_in_force() -> None:
 
 def test_another_nodes_change_in_between_is_not_lost() -> None:
     class Busy(MemoryRules):
-        async def activate(self, rule_id: str, version: int, by: AccountId | None, at_us: int) -> int:
+        async def activate(self, rule_id: str, version: int, by: AccountId | None, at_us: int, *, shadow: bool = False) -> int:
             if rule_id == "casino":
                 await super().activate("coins", 1, by, at_us)
             return await super().activate(rule_id, version, by, at_us)
@@ -232,8 +232,8 @@ def test_a_slow_load_does_not_undo_an_activation() -> None:
     class Slow(MemoryRules):
         slow = False
 
-        async def live(self) -> tuple[int, list[tuple[int, Mapping[str, object]]]]:
-            read = await super().live()
+        async def in_force(self) -> tuple[int, list[StoredRule]]:
+            read = await super().in_force()
             if self.slow:
                 self.slow = False
                 # Long enough for an activation that does not wait its turn to be read, compiled and in force.
@@ -263,5 +263,96 @@ def test_a_flood_is_not_forgiven_by_an_activation() -> None:
         assert not await desk.stops("two")
         await desk.book.activate("coins", BY)
         assert await desk.stops("three")
+
+    run(main())
+
+
+def test_where_two_people_are_asked_for_nobody_activates_alone() -> None:
+    async def main() -> None:
+        desk = Desk(two_people=True)
+        await desk.book.add(CASINO, BY)
+        assert await desk.book.activate("casino", BY) == Refused(codes.NOT_APPROVED)
+        own = await desk.book.approve("casino", BY)
+        assert isinstance(own, Refused)
+        assert own.code is codes.FORBIDDEN
+        assert await desk.book.activate("casino", BY) == Refused(codes.NOT_APPROVED)
+        assert isinstance(await desk.book.approve("casino", AccountId("second")), StoredRule)
+        assert isinstance(await desk.book.activate("casino", BY), Activation)
+        await desk.book.add(CASINO, BY)
+        assert await desk.book.activate("casino", BY) == Refused(codes.NOT_APPROVED)
+
+    run(main())
+
+
+def test_a_rule_in_the_shadow_stops_nothing_and_may_be_a_draft_of_a_live_one() -> None:
+    async def main() -> None:
+        desk = Desk(two_people=True)
+        await desk.book.add(CASINO, BY)
+        assert isinstance(await desk.book.activate("casino", BY, shadow=True), Activation)
+        assert not await desk.stops("free casino")
+        await desk.book.approve("casino", AccountId("second"))
+        await desk.book.activate("casino", BY)
+        assert await desk.stops("free casino")
+        await desk.book.add(document({"terms": ["wide"]}, must=["wide"], id="casino"), BY)
+        await desk.book.activate("casino", BY, shadow=True)
+        assert [await desk.stops(text) for text in ("free casino", "wide")] == [True, False]
+        assert {(rule.head.version, rule.head.shadow) for rule in desk.stage.ruleset.rules} == {(1, False), (2, True)}
+
+    run(main())
+
+
+LISTED = document({"lists": ["scams"]}, must=["cheap pills"], id="listed")
+
+
+def test_a_rule_keeps_the_version_of_a_list_that_it_was_made_with() -> None:
+    async def main() -> None:
+        desk = Desk()
+        missing = await desk.book.add(LISTED, BY)
+        assert isinstance(missing, BadRule)
+        assert missing.where == "match.lists"
+        await desk.book.put_list("scams", ["cheap pills"], BY)
+        await desk.book.add(LISTED, BY)
+        await desk.book.activate("listed", BY)
+        await desk.book.put_list("scams", ["cheap pills", "fast money"], BY)
+        assert [await desk.stops(text) for text in ("cheap pills", "fast money")] == [True, False]
+        (done,) = await desk.book.renew("scams", BY)
+        assert isinstance(done, Activation)
+        assert [await desk.stops(text) for text in ("cheap pills", "fast money")] == [True, True]
+        other = Desk(desk.rules)
+        await other.book.load()
+        assert await other.stops("fast money")
+
+    run(main())
+
+
+def test_a_list_that_breaks_an_example_leaves_the_rule_as_it_was() -> None:
+    async def main() -> None:
+        desk = Desk()
+        await desk.book.put_list("scams", ["cheap pills"], BY)
+        await desk.book.add(LISTED, BY)
+        await desk.book.activate("listed", BY)
+        await desk.book.put_list("scams", ["other"], BY)
+        (answer,) = await desk.book.renew("scams", BY)
+        assert isinstance(answer, BadRule)
+        assert answer.where == "examples.must[0]"
+        assert await desk.stops("cheap pills")
+        held = await desk.rules.get("listed")
+        assert held is not None
+        assert (held.version, held.mode) == (1, Mode.LIVE)
+
+    run(main())
+
+
+def test_a_linted_document_is_not_stored() -> None:
+    async def main() -> None:
+        desk = Desk()
+        await desk.book.load()
+        rule, doubts = await desk.book.lint(document({"terms": ["ab", "long enough"]}, must=["ab"], id="short"))
+        assert rule is not None
+        assert [doubt.where for doubt in doubts] == ["examples.must_not", "match.terms[0]"]
+        broken, faults = await desk.book.lint(document({"patterns": ["("]}, must=["y"]))
+        assert broken is None
+        assert [fault.where for fault in faults] == ["match.patterns[0]"]
+        assert desk.rules.calls == []
 
     run(main())
