@@ -6,10 +6,11 @@ from dataclasses import replace
 from parley_protocol import codes
 from parley_protocol.ids import AccountId, BoardId, SessionId
 from parley_server.domain.answers import Refused
-from parley_server.domain.bounds import SHADOW_SAMPLES
+from parley_server.domain.bounds import POSTS_COUNTED_MAX, SHADOW_SAMPLES
 from parley_server.domain.people import AccountState, Board, BoardRole, Level, Person, SiteRole
+from parley_server.domain.posts import PostState
 from parley_server.domain.rules import Mode, Policy, ShadowCount, StoredRule, TermList
-from parley_server.ports import Session
+from parley_server.ports import History, Session
 from parley_server.store.people import handle_key
 from tests.fake_world import FakeWorld, Step, no_step
 
@@ -32,6 +33,7 @@ class FakePeople:
         if self._named(handle) is not None:
             return Refused(codes.TAKEN)
         self._world.people[account] = Person(account, handle, name, role, AccountState.ACTIVE, level)
+        self._world.created[account] = at_us
         self._world.passwords[account] = password_hash
         await self._step("create account committed")
         return None
@@ -48,6 +50,20 @@ class FakePeople:
     async def person(self, account: AccountId) -> Person | None:
         await self._step("person")
         return self._world.people.get(account)
+
+    async def history(self, account: AccountId) -> History | None:
+        await self._step("history")
+        if account not in self._world.people:
+            return None
+        own = [post for post in self._world.posts.values() if post.draft.author.id == account]
+        overturned = {record["reverses"] for record in self._world.records}
+        stopped = [
+            int(str(record["stopped_at_us"]))
+            for record in self._world.records
+            if record["author"] == account and record["reverses"] is None and record["id"] not in overturned
+        ]
+        published = sum(post.state is PostState.PUBLISHED for post in own)
+        return History(self._world.created.get(account, 0), min(published, POSTS_COUNTED_MAX), stopped[-1] if stopped else None)
 
     async def people(self, *, after: str | None, limit: int) -> list[Person]:
         await self._step("people")

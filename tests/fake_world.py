@@ -90,6 +90,7 @@ class FakeWorld:
     appeals: set[str] = field(default_factory=set)
     reports: list[tuple[PostId, AccountId | None, str]] = field(default_factory=list)
     people: dict[AccountId, Person] = field(default_factory=dict)
+    created: dict[AccountId, int] = field(default_factory=dict)
     passwords: dict[AccountId, str | None] = field(default_factory=dict)
     sessions: dict[bytes, Session] = field(default_factory=dict)
     policies: dict[str, Policy] = field(

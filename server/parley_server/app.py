@@ -145,6 +145,7 @@ async def serve(settings: Settings, world: World | None = None) -> AsyncIterator
             world=world,
             rates=rates,
             verified_only=settings.verified_only,
+            people=people,
             observe=telemetry.appended,
         )
         moderation = Moderation(board_log, takedowns, alerts, rulebook, directory, hub, announcer, world)

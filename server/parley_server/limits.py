@@ -120,6 +120,12 @@ UNACKNOWLEDGED_MAX: Final = 1_000
 ALERTS_PAGE: Final = 200
 """Alerts read at once for a watcher that catches up."""
 
+SLOW_FOR_S: Final = 3_600
+"""How long a rule's ``slow`` binds an author on a board after the last post that met it."""
+
+SLOWED_MAX: Final = 10_000
+"""Authors times boards that are made to wait. Full: the one that was slowed first may post as before."""
+
 SHADOW_TALLIES_MAX: Final = 10_000
 """Rules in the shadow times boards that are counted until the next storing. Full: further boards are not counted."""
 

@@ -192,6 +192,15 @@ class Session:
     expires_at_us: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class History:
+    """An account's past. ``posts``: how many it published, counted up to ``domain.bounds.POSTS_COUNTED_MAX``; times as in ``AuthorFacts``."""
+
+    created_at_us: int
+    posts: int
+    restricted_at_us: int | None
+
+
 class People(Protocol):
     """Accounts, sessions, boards and roles. A password and a token are only ever stored as hashes."""
 
@@ -211,6 +220,10 @@ class People(Protocol):
 
     async def person(self, account: AccountId) -> Person | None:
         """Return an account with its roles, as of now."""
+        ...
+
+    async def history(self, account: AccountId) -> History | None:
+        """Return since when an account exists and what became of its posts."""
         ...
 
     async def people(self, *, after: str | None, limit: int) -> list[Person]:

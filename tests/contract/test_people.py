@@ -3,11 +3,13 @@
 from dataclasses import replace
 
 from parley_protocol import codes
+from parley_protocol.frames import Posted
 from parley_protocol.ids import AccountId, BoardId, SessionId
 from parley_server.domain.answers import Refused
 from parley_server.domain.people import AccountState, BoardRole, BoardState, Level, Person, SiteRole, Visibility
+from parley_server.domain.takedowns import Filed, Kind
 from parley_server.ports import Session
-from tests.samples import AUTHOR, GENERAL, MODERATOR, QUIET, a_board
+from tests.samples import AUTHOR, GENERAL, MODERATOR, OTHER, QUIET, a_board, a_draft, a_restriction, a_reversal
 from tests.stores import Store
 
 ZOE = AccountId("acc-zoe")
@@ -102,3 +104,22 @@ async def test_a_role_replaces_another_and_a_member_has_none(store: Store) -> No
     assert await roles() == {QUIET: BoardRole.BANNED}
     assert await give(BoardId("none"), AUTHOR.id, BoardRole.MUTED, MODERATOR, 8) == Refused(codes.NO_BOARD)
     assert await give(GENERAL, AccountId("none"), BoardRole.MUTED, MODERATOR, 8) == Refused(codes.NO_ACCOUNT)
+
+
+async def test_the_history_counts_what_was_published_and_when_it_was_restricted_last(store: Store) -> None:
+    assert await store.people.history(AccountId("nobody")) is None
+    before = await store.people.history(AUTHOR.id)
+    assert before is not None
+    assert (before.posts, before.restricted_at_us) == (0, None)
+    first, second = a_draft("one"), a_draft("two")
+    for draft in (first, second, a_draft("theirs", author=OTHER)):
+        assert isinstance(await store.log.append(draft), Posted)
+    restriction = a_restriction(Kind.RETRACT)
+    assert isinstance(await store.takedowns.retract(second.post, restriction), Filed)
+    after = await store.people.history(AUTHOR.id)
+    assert after is not None
+    assert (after.created_at_us, after.posts, after.restricted_at_us) == (before.created_at_us, 1, restriction.stopped_at_us)
+    assert isinstance(await store.takedowns.restore(second.post, a_reversal(Kind.RESTORE)), Filed)
+    restored = await store.people.history(AUTHOR.id)
+    assert restored is not None
+    assert (restored.posts, restored.restricted_at_us) == (2, None)

@@ -182,6 +182,7 @@ class Node:
             world=world,
             rates=None,
             verified_only=False,
+            people=people,
         )
         hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
         self.accounts = Accounts(people, self.directory, self.registry, world, hasher)

@@ -50,6 +50,7 @@ PACES: Final = frozenset(
         "SHUTDOWN_SPREAD_MS",
         "STABLE_S",
         "SHADOW_STORE_S",
+        "SLOW_FOR_S",
         "SUPPRESSED_LINGER_S",
     }
 )

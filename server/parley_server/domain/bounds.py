@@ -59,6 +59,9 @@ CROWD_ACCOUNTS_MAX: Final = 1_000
 CROWD_THINGS_MAX: Final = 50_000
 """Texts and links of which is remembered who wrote them. Full: the one that was seen longest ago is forgotten."""
 
+POSTS_COUNTED_MAX: Final = 1_000
+"""Posts of an author that are counted for a rule; the greatest ``posts_below``. Above: ``bad_rule``."""
+
 SLOW_S_MAX: Final = 3_600
 """Longest wait between two posts that a rule may ask for. Above: ``bad_rule``."""
 

@@ -234,7 +234,9 @@ def _author(value: object, where: str) -> AuthorIs:
         younger_s=duration(held["younger"], f"{where}.younger") if "younger" in held else None,
         levels=names("levels", frozenset(Level)),
         roles=names("roles", _ROLES),
-        posts_below=whole(held["posts_below"], f"{where}.posts_below", 1, 1_000_000) if "posts_below" in held else None,
+        posts_below=whole(held["posts_below"], f"{where}.posts_below", 1, bounds.POSTS_COUNTED_MAX)
+        if "posts_below" in held
+        else None,
         restricted_within_s=duration(held["restricted_within"], f"{where}.restricted_within")
         if "restricted_within" in held
         else None,

@@ -5,17 +5,19 @@ verdict (P1) or before the commit (P4).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import assert_never
 
 from parley_protocol import codes, frames
 from parley_protocol.frames import Author, Held, Ok, Posted
-from parley_protocol.ids import BoardId, CaseId, PostId, TakedownId
+from parley_protocol.ids import AccountId, BoardId, CaseId, PostId, TakedownId
 from parley_server.clock import World
 from parley_server.domain.access import Act, may
 from parley_server.domain.answers import Refused
+from parley_server.domain.conditions import AuthorFacts
 from parley_server.domain.people import Person
 from parley_server.domain.posts import Draft, EditDraft, PostInfo, PostState, Reaction, Repeat
+from parley_server.domain.rules import Effect
 from parley_server.domain.takedowns import APPEAL_WITHIN_US, Actor, AlertDraft, Filed, Kind, Restriction
 from parley_server.domain.text import check_body
 from parley_server.domain.verdict import Allow, Flag, Refuse, Stage, Unjudged, Withhold
@@ -26,7 +28,8 @@ from parley_server.pipeline.announce import Announcer
 from parley_server.pipeline.directory import Directory
 from parley_server.pipeline.rates import Rates
 from parley_server.pipeline.rulebook import Rulebook
-from parley_server.ports import BoardLog, Item, Takedowns
+from parley_server.pipeline.slowdowns import SlowDowns
+from parley_server.ports import BoardLog, Item, People, Takedowns
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ class Publisher:
     world: World
     rates: Rates | None
     verified_only: bool
+    people: People
+    slowdowns: SlowDowns = field(default_factory=SlowDowns)
     observe: Callable[[float], None] = lambda _: None
 
     async def post(self, person: Person, frame: frames.Post) -> Ok | Held | Refused:
@@ -62,7 +67,8 @@ class Publisher:
             Unavailable: the store did not answer; the same nonce again finds out whether it was stored.
         """
         board = self.directory.board(frame.board)
-        no = may(person, Act.PUBLISH, board, verified_only=self.verified_only) or check_body(frame.body) or self._too_fast(person)
+        no = may(person, Act.PUBLISH, board, verified_only=self.verified_only) or check_body(frame.body)
+        no = no or self._too_fast(person) or self._slowed(person, frame.board)
         if no is not None:
             return no
         if frame.attachments:
@@ -71,8 +77,8 @@ class Publisher:
             return Refused(codes.NO_POST, scope="reply_to")
         assert person.account is not None
         at_us = self.world.now_us()
-        item = Item("body", frame.body, frame.board, person.account, at_us)
-        verdict = await self.inspection.inspect(item)
+        facts = await self._facts(person, frame.board)
+        verdict = await self.inspection.inspect(Item("body", frame.body, frame.board, person.account, at_us, facts=facts))
         draft = Draft(
             post=PostId(self.world.new_id()),
             board=frame.board,
@@ -95,6 +101,7 @@ class Publisher:
             case Flag():
                 with self.hub.unsure(draft.board):
                     done = await self.takedowns.flag(draft, self._flagged(verdict, frame.body, at_us))
+                self._slow(verdict, person.account, frame.board, at_us)
             case Withhold() | Refuse():
                 done = await self.takedowns.stop(draft, self._stopped(verdict, frame.body, at_us))
             case Unjudged():
@@ -110,7 +117,9 @@ class Publisher:
         if no is not None or info is None or person.account is None:
             return no or Refused(codes.NO_POST)
         at_us = self.world.now_us()
-        verdict = await self.inspection.inspect(Item("body", frame.body, info.board, person.account, at_us, edit=True))
+        facts = await self._facts(person, info.board)
+        item = Item("body", frame.body, info.board, person.account, at_us, edit=True, facts=facts)
+        verdict = await self.inspection.inspect(item)
         draft = EditDraft(
             post=frame.post,
             board=info.board,
@@ -245,6 +254,28 @@ class Publisher:
     def _too_fast(self, person: Person) -> Refused | None:
         wait = self.rates.take(person.account, self.world.now_us()) if self.rates is not None else None
         return None if wait is None else Refused(codes.LIMITED, scope="posts", retry_after_ms=wait)
+
+    def _slowed(self, person: Person, board: BoardId) -> Refused | None:
+        """Ask whether a rule makes the author wait."""
+        wait = self.slowdowns.wait_ms(person.account, board, self.world.now_us()) if person.account is not None else None
+        return None if wait is None else Refused(codes.LIMITED, scope="slow", retry_after_ms=wait)
+
+    def _slow(self, verdict: Flag, account: AccountId, board: BoardId, at_us: int) -> None:
+        """Make the author wait from now on, if a rule says so; of several, the longest."""
+        waits = [finding.rule.slow_s for finding in verdict.findings if finding.rule.effect is Effect.SLOW]
+        if waits:
+            self.slowdowns.impose(account, board, max(waits), at_us)
+
+    async def _facts(self, person: Person, board: BoardId) -> AuthorFacts | None:
+        """Return what is known of the author, if a rule in force asks; nothing is awaited between this and the inspection."""
+        if not self.inspection.ruleset.asks_author or person.account is None:
+            return None
+        history = await self.people.history(person.account)
+        if history is None:
+            return None
+        role = person.boards.get(board)
+        roles = frozenset({str(person.role)} if role is None else {str(person.role), str(role)})
+        return AuthorFacts(history.created_at_us, str(person.level), roles, history.posts, history.restricted_at_us)
 
     def _still(self, person: Person, board: BoardId) -> Refused | None:
         """Ask for access with what is known now of the person and the board."""

@@ -5,8 +5,9 @@ import unicodedata
 from parley_protocol import codes
 from parley_protocol.ids import AccountId, BoardId, SessionId
 from parley_server.domain.answers import Refused
+from parley_server.domain.bounds import POSTS_COUNTED_MAX
 from parley_server.domain.people import AccountState, Board, BoardRole, BoardState, Level, Person, SiteRole, Visibility
-from parley_server.ports import Session
+from parley_server.ports import History, Session
 from parley_server.store import bounds, changes
 from parley_server.store.pool import Connection, Database, Row
 
@@ -60,6 +61,19 @@ class PgPeople:
         """Return an account with its roles, of one moment."""
         row = await self._database.row(_PERSON + "where a.id = $1", account)
         return None if row is None else _person(row)
+
+    async def history(self, account: AccountId) -> History | None:
+        """Return an account's past; the posts through the index of their nonces."""
+        row = await self._database.row(
+            "select a.created_at_us,"
+            " (select count(*) from (select from nonces n join posts p on p.id = n.post"
+            "   where n.author = a.id and p.state = 'published' limit $2) counted) as posts,"
+            " (select t.stopped_at_us from takedowns t where t.author = a.id"
+            "   and not exists (select from reversals r where r.reverses = t.id) order by t.n desc limit 1) as restricted_at_us from accounts a where a.id = $1",
+            account,
+            POSTS_COUNTED_MAX,
+        )
+        return None if row is None else History(row["created_at_us"], row["posts"], row["restricted_at_us"])
 
     async def people(self, *, after: str | None, limit: int) -> list[Person]:
         """Return at most ``PAGE_MAX`` accounts by handle."""
