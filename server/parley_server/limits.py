@@ -159,7 +159,8 @@ BUS_AGAIN_S: Final = (0.05, 0.2, 0.5, 1.0, 2.0)
 """Waits before a connection to Redis is made again, each up to half as long again; the last one repeats."""
 
 BUS_NODES_MAX: Final = 1_024
-"""Nodes whose messages are numbered, ended ones included. Full: the one heard of for longest is forgotten."""
+"""Nodes whose messages are numbered, ended ones included. Full: the one that said nothing for longest is forgotten, and what
+it lost next is not counted."""
 
 GARBAGE_LOG_S: Final = 60.0
 """Shortest time between two lines in the log about messages that nobody can read."""
