@@ -20,6 +20,14 @@ PROGRAM: Final = "redis-server"
 WAIT_SECONDS_MAX: Final = 20
 
 
+def free_port() -> int:
+    """Find a port that nobody listens on."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port
+
+
 class RedisForTests:
     """One server. It keeps nothing: what was in its memory is gone with it."""
 
@@ -27,7 +35,7 @@ class RedisForTests:
         self._folder = Path(tempfile.mkdtemp(prefix="parley-redis-"))
         self._options = tuple(options)
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = _free_port()
+        self.port = free_port()
 
     @property
     def url(self) -> str:
@@ -98,10 +106,3 @@ def own_redis() -> Iterator[RedisForTests]:
     server.start()
     yield server
     server.remove()
-
-
-def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port

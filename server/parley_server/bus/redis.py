@@ -98,8 +98,12 @@ class RedisBus:
         # Last message of each node's lane.
         self._heard: OrderedDict[tuple[NodeId, Lane], int] = OrderedDict()
         self._garbage_logged_s = float("-inf")
-        connect = partial(_connection, url, f"parley-{node}")
         random = random or Random()
+
+        def connect() -> AbstractConnection:
+            # A closure, which unlike a partial shows nobody the address.
+            return _connection(url, f"parley-{node}")
+
         own, urgent, ordinary = f"{self._channels}node:{node}", f"{self._channels}urgent", f"{self._channels}events"
         self._urgent = _Link("urgent", connect, (urgent, own), self.counts, random)
         self._ordinary = _Link("ordinary", connect, (ordinary,), self.counts, random)
@@ -274,8 +278,8 @@ class _Link:
             up_at = float("inf")
             try:
                 async with asyncio.timeout(limits.BUS_CONNECT_S):
-                    await publisher.connect()
-                    await subscriber.connect()
+                    await publisher.connect()  # type: ignore[no-untyped-call]  # redis-py says nothing of what it returns
+                    await subscriber.connect()  # type: ignore[no-untyped-call]  # likewise
                     await self._subscribe(subscriber)
                 log.info("bus_up", lane=self._name)
                 self.up, up_at = True, loop.time()
