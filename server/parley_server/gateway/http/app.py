@@ -71,6 +71,8 @@ HEADERS: Final = {
 _REQUEST_ID: Final = web.RequestKey("request_id", str)
 _BEGUN: Final = web.RequestKey("begun", bool)
 _KEY: Final = "Idempotency-Key"
+_ALWAYS: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Answered also by a node that fell silent: whoever asks wants to know."""
 
 
 def make_app(services: Services) -> web.Application:
@@ -195,6 +197,8 @@ async def _stream(request: web.Request, hub: Hub, done: Streamed) -> web.StreamR
     try:
         async with asyncio.timeout(bounds.STREAM_S_MAX):
             for event in done.events:
+                if not hub.fence.holds():
+                    raise TimeoutError
                 shown = hub.rendered(event)
                 if isinstance(shown, Gone) and not done.gone:
                     continue
@@ -238,6 +242,8 @@ def _guard(services: Services) -> Any:
         request_id = services.world.new_id()
         request[_REQUEST_ID] = request_id
         try:
+            if not services.hub.fence.holds() and request.path not in _ALWAYS:
+                return respond(Refused(codes.UNAVAILABLE), request_id)
             return await handler(request)
         except web.HTTPException as error:
             return _from_aiohttp(error, request_id)
