@@ -20,13 +20,14 @@ from parley_server.config import Settings
 from parley_server.domain.answers import Refused
 from parley_server.domain.people import SiteRole
 from parley_server.domain.signed_note import origin_of
+from parley_server.gateway.desk import Desk
 from parley_server.gateway.door import FrontDoor
 from parley_server.gateway.http.app import make_app
 from parley_server.gateway.http.services import Services, Site, usual_rates
 from parley_server.gateway.hub import Hub
 from parley_server.gateway.lanes import Lanes
 from parley_server.gateway.registry import Registry
-from parley_server.gateway.session import Desk, Session
+from parley_server.gateway.session import Session
 from parley_server.gateway.websocket import WebSocket
 from parley_server.inspection.stage import Inspected, Stage
 from parley_server.moderation.alerts import AlertStream
@@ -42,6 +43,7 @@ from parley_server.pipeline.watching import Watching
 from parley_server.ports import Unavailable
 from parley_server.store.alerts import PgAlerts
 from parley_server.store.board_log import PgBoardLog
+from parley_server.store.kept_answers import PgKeptAnswers
 from parley_server.store.migrate import migrate
 from parley_server.store.people import PgPeople
 from parley_server.store.pool import Database, open_database
@@ -158,6 +160,7 @@ async def serve(settings: Settings, world: World | None = None) -> AsyncIterator
             alerts=alerts,
             rules=rules,
             people=people,
+            kept_answers=PgKeptAnswers(database, sealer),
             hub=hub,
             checkpoints=checkpoints,
             site=Site(settings.site_name, version("parley"), settings.verified_only, node),

@@ -165,6 +165,62 @@ it lost next is not counted."""
 GARBAGE_LOG_S: Final = 60.0
 """Shortest time between two lines in the log about messages that nobody can read."""
 
+# A node among others (decision 0022).
+
+NODE_MARGIN_S: Final = 1.0
+"""Time before the end of its lease at which a node that could not beat falls silent (decision 0022). Full: drift and delays beyond it break P2."""
+
+BEAT_S: Final = 1.0
+"""Time between two beats of a node."""
+
+BEAT_SOON_S: Final = 0.25
+"""The same while the bus is down, or after a beat that failed."""
+
+BEAT_WITHIN_S: Final = 2.0
+"""One beat with what it takes in. Full: it failed, and the next one goes on where it ended; after ``NODE_LEASE_S`` the node falls silent."""
+
+BEGIN_WITHIN_S: Final = 30.0
+"""Wait for everything that a node keeps in memory, read anew after it fell silent. Full: it stays silent and tries again."""
+
+ASK_S: Final = 0.5
+"""Wait for what other nodes say over the bus. Full: their beats are waited for."""
+
+LOOK_AGAIN_S: Final = 0.1
+"""Time between two looks at the beats of nodes that are waited for."""
+
+EVERYWHERE_S: Final = 15.0
+"""Wait for every living node to act on a change: two leases and more. Full: ``unavailable``; it is committed, and not acknowledged."""
+
+JUDGING_S: Final = 30.0
+"""Wait for every living node to judge by a new rule set. Full: the answer names those that do."""
+
+CLAIM_S: Final = 10.0
+"""Time after which an act of another node that hides a post here and is not said again is looked up in the store. Full: what the store says."""
+
+HIDE_AGAIN_S: Final = 2.0
+"""Time between two hints of an act of ours whose outcome is not known yet."""
+
+ACTS_KEPT_S: Final = 60.0
+"""How long the end of another node's act is remembered, for hints of it that come late."""
+
+CHANGES_PAGE: Final = 500
+"""Changes read at once."""
+
+REACH_S: Final = 5.0
+"""Wait for events that a reader has from another node. Full: ``unavailable``."""
+
+CLOSED_SESSIONS_S: Final = 120.0
+"""How long a revoked session is remembered, for connections that read it before: longer than a hello takes."""
+
+CLOSED_SESSIONS_MAX: Final = 10_000
+"""Revoked sessions that are remembered. Full: the oldest is forgotten; its connections were closed."""
+
+PRESENCE_AGAIN_S: Final = 20.0
+"""Time between two hints of how many follow a board here, if nothing changes."""
+
+PRESENCE_KEPT_S: Final = 50.0
+"""How long such a hint of another node counts."""
+
 # Others.
 
 CASES_CHANGED_MAX: Final = 10_000

@@ -246,6 +246,10 @@ class People(Protocol):
         """Return every board."""
         ...
 
+    async def board(self, board: BoardId) -> Board | None:
+        """Return one board, as of now."""
+        ...
+
     async def set_board(self, board: Board) -> Refused | None:
         """Change name, summary, state or visibility; ``no_board``."""
         ...
@@ -385,13 +389,16 @@ class Change:
     """One committed change of what nodes keep in memory. ``n`` rises by one with each, in the order of commit.
 
     Attributes:
-        kind: ``person``, ``session``, ``board``, ``rules`` or ``policies``.
-        subject: the account, board or rule; for ``session`` its account.
+        kind: ``person``, ``session``, ``board``, ``rules``, ``policies``, or of a post ``retracted`` or ``deleted``.
+        subject: the account, session, board, rule, policy or post.
+        board: of a post, and ``seq``: of the event that stopped it.
     """
 
     n: int
     kind: str
     subject: str
+    board: BoardId | None = None
+    seq: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -399,23 +406,20 @@ class NodeState:
     """What a node says of itself at each beat.
 
     Attributes:
-        heard: number of the last ``Change`` that it acted on.
-        caught_up_us: by the database's clock, the time up to which it has taken in everything that was committed; 0 if never.
+        heard: number of the last ``Change`` that it acted on; not of the rules, which take time to compile.
         ruleset: version that it judges by, and ``ruleset_at_us`` since when.
     """
 
     node: NodeId
     heard: int
-    caught_up_us: int
     ruleset: int
     ruleset_at_us: int
 
 
 @dataclass(frozen=True, slots=True)
-class Beaten:
-    """What a beat finds. ``at_us``: the database's clock when it ran; ``changes``: the last change's number; ``others``: nodes that live."""
+class Seen:
+    """The site at one moment. ``changes``: the last change's number; ``others``: the nodes that live, by name."""
 
-    at_us: int
     changes: int
     others: tuple[NodeState, ...]
 
@@ -426,14 +430,48 @@ class Nodes(Protocol):
     A node lives until it leaves, or until its last beat is older than ``store.bounds.NODE_LEASE_S`` by the database's clock.
     """
 
-    async def beat(self, state: NodeState) -> Beaten:
-        """Say that this node lives, and how far it is."""
+    async def beat(self, state: NodeState) -> Seen:
+        """Say that this node lives, and how far it is. What is seen is of a moment when all others can see this beat."""
+        ...
+
+    async def look(self, node: NodeId) -> Seen:
+        """See the site as ``node`` does, without a beat; everything is in it that was committed before the call."""
         ...
 
     async def leave(self, node: NodeId) -> None:
-        """Say that a node ends."""
+        """Say that a node ended."""
         ...
 
     async def changes(self, after: int, limit: int) -> list[Change]:
-        """Return changes above ``after``, in order."""
+        """Return changes above ``after``, in order; those older than ``store.bounds.CHANGES_KEPT_S`` may be missing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer of HTTP as it went out."""
+
+    status: int
+    data: bytes
+    content_type: str
+
+
+class KeptAnswers(Protocol):
+    """Answers kept for requests that are made again with the same ``Idempotency-Key``, on whichever node."""
+
+    async def begin(self, who: str, key: str, digest: bytes, at_us: int) -> Reply | Refused | None:
+        """Start a request.
+
+        Args:
+            who: account or address.
+            digest: of everything that the request says.
+
+        Returns:
+            ``None`` if it is new, and ``end`` is to be called; what it was answered with before; ``nonce_reused`` if the key belongs to
+            another request; ``limited`` if the first one is still under way.
+        """
+        ...
+
+    async def end(self, who: str, key: str, reply: Reply | None) -> None:
+        """Keep an answer; ``None`` forgets the request, so that it can be tried again."""
         ...
