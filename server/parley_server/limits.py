@@ -143,7 +143,7 @@ BUS_BATCH_HINTS: Final = 256
 BUS_BATCH_BYTES: Final = 65_536
 """Bytes of hints of one message on the bus; a single hint may be larger. Full: as ``BUS_BATCH_HINTS``."""
 
-BUS_COALESCE_S: Final = 0.002
+BUS_COALESCE_S: Final = 0.004
 """Shortest time between two messages of the ordinary lane; after a pause the first one leaves at once."""
 
 BUS_CONNECT_S: Final = 2.0

@@ -11,6 +11,7 @@ import pytest
 import typer
 
 from parley_client.commands.app import app
+from parley_server.bus.counts import Counts as BusCounts
 from parley_server.config import CLIENT, CONFIG, DEFAULTS, PREFIX
 from parley_server.gateway.counts import Counts
 from parley_server.telemetry import Sources, Telemetry
@@ -186,6 +187,7 @@ def metric_names() -> set[str]:
     """Names of our own metrics, as the page at /metrics shows them."""
     telemetry = Telemetry()
     telemetry.read_from(Sources(Counts(), lambda: 0, lambda: 0, lambda: 0))
+    telemetry.read_bus(BusCounts(), lambda: True)
     shown = re.findall(r"^# TYPE (parley_\w+) (?:counter|gauge|histogram)$", telemetry.page().decode(), re.MULTILINE)
     return {name for name in shown if not name.endswith("_created")}
 

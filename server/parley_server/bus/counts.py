@@ -10,6 +10,7 @@ class Counts:
     Attributes:
         urgent_dropped: those that found their lane full.
         ordinary_dropped: likewise, and those that waited too long.
+        messages: those that Redis took; hints sent per message is how much was joined.
         missed: messages of other nodes that were sent and did not arrive.
         unknown: made by a newer version; left out.
         garbled: messages and hints that nobody can read; left out.
@@ -23,6 +24,7 @@ class Counts:
     ordinary_received: int = 0
     urgent_dropped: int = 0
     ordinary_dropped: int = 0
+    messages: int = 0
     missed: int = 0
     unknown: int = 0
     garbled: int = 0

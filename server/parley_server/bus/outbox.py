@@ -66,6 +66,7 @@ class OrdinaryBox:
         """Let go of what ``take`` returned: Redis has it."""
         if self._under_way is not None:
             self._counts.ordinary_sent += self._under_way[2]
+            self._counts.messages += 1
         self._under_way = None
         if not self._waiting:
             self.filled.clear()
@@ -150,6 +151,7 @@ class UrgentBox:
     def sent(self) -> None:
         """Let go of what ``take`` returned: Redis has it."""
         self._counts.urgent_sent += self._hints_under_way
+        self._counts.messages += len(self._under_way)
         self._under_way, self._hints_under_way = [], 0
         if not self._waiting and not self._answers:
             self.filled.clear()

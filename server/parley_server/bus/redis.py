@@ -6,7 +6,7 @@ the last ping that Redis answered, or the connection is given up with all that i
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from itertools import count
 from random import Random
@@ -145,7 +145,7 @@ class RedisBus:
         """Publish what is urgent, at once, until the connection breaks."""
         box, channel = self._urgent_box, f"{self._channels}urgent"
         while True:
-            await redis.wait_for(box.filled)
+            await box.filled.wait()
             answers = [(f"{self._channels}node:{node}", data) for node, data in box.answers()]
             await redis.publish([*answers, *((channel, data) for data in box.take())])
             box.sent()
@@ -156,7 +156,7 @@ class RedisBus:
         loop = asyncio.get_running_loop()
         next_at = loop.time()
         while True:
-            await redis.wait_for(box.filled)
+            await box.filled.wait()
             now = loop.time()
             if now < next_at:
                 await asyncio.sleep(next_at - now)
@@ -225,33 +225,22 @@ class RedisBus:
 
 
 class _Publisher:
-    """The connection of a lane that publishes."""
+    """The connection of a lane that publishes. ``asked_s``: since when Redis owes an answer."""
 
     def __init__(self, redis: AbstractConnection) -> None:
         self._redis = redis
+        self.asked_s: float | None = None
 
     async def publish(self, messages: Sequence[tuple[str, bytes]]) -> None:
         """Publish messages in order; returns when Redis has taken them all."""
-        if messages:
-            await self._call([("PUBLISH", channel, data) for channel, data in messages])
-
-    async def wait_for(self, filled: asyncio.Event) -> None:
-        """Wait until there is something to publish; see meanwhile that Redis still answers."""
-        while not filled.is_set():
-            try:
-                async with asyncio.timeout(limits.BUS_PING_S):
-                    await filled.wait()
-            except TimeoutError:
-                await self._call([("PING",)])
-
-    async def _call(self, commands: Sequence[tuple[str | bytes, ...]]) -> None:
-        try:
-            async with asyncio.timeout(limits.BUS_ANSWER_S):
-                await self._redis.send_packed_command(self._redis.pack_commands(commands))
-                for _ in commands:
-                    await self._redis.read_response(disable_decoding=True)
-        except TimeoutError as error:
-            raise Silent(f"no answer to {commands[0][0]!s} for {limits.BUS_ANSWER_S} s") from error
+        if not messages:
+            return
+        self.asked_s = asyncio.get_running_loop().time()
+        commands = [("PUBLISH", channel, data) for channel, data in messages]
+        await self._redis.send_packed_command(self._redis.pack_commands(commands))
+        for _ in commands:
+            await self._redis.read_response(disable_decoding=True)
+        self.asked_s = None
 
 
 class _Link:
@@ -268,7 +257,9 @@ class _Link:
         self._random = random
         self._answered_s = 0.0
 
-    async def run(self, send: Callable[[_Publisher], Awaitable[None]], receive: Callable[[bytes], Awaitable[None]]) -> None:
+    async def run(
+        self, send: Callable[[_Publisher], Coroutine[Any, Any, None]], receive: Callable[[bytes], Awaitable[None]]
+    ) -> None:
         """Keep the lane open until cancelled."""
         loop = asyncio.get_running_loop()
         failures = 0
@@ -283,10 +274,11 @@ class _Link:
                     await self._subscribe(subscriber)
                 log.info("bus_up", lane=self._name)
                 self.up, up_at = True, loop.time()
+                out = _Publisher(publisher)
                 async with asyncio.TaskGroup() as group:
-                    group.create_task(_for_ever(send(_Publisher(publisher))))
+                    group.create_task(send(out))
                     group.create_task(self._listen(subscriber, receive))
-                    group.create_task(self._ping(subscriber))
+                    group.create_task(self._watch(out, subscriber))
             except* _DOWN as error:
                 cause = _first(error)
             finally:
@@ -325,20 +317,17 @@ class _Link:
                 case _:
                     pass
 
-    async def _ping(self, redis: AbstractConnection) -> None:
-        """Ask Redis for signs of life on the connection that it sends on, behind everything that it sent before."""
+    async def _watch(self, publisher: _Publisher, subscriber: AbstractConnection) -> None:
+        """See that Redis answers: to what is published, and to a ping that comes back behind everything that was sent before it."""
         loop = asyncio.get_running_loop()
         while True:
             now = loop.time()
+            if publisher.asked_s is not None and now - publisher.asked_s > limits.BUS_ANSWER_S:
+                raise Silent(f"nothing taken for {now - publisher.asked_s:.1f} s")
             if now - self._answered_s > limits.BUS_PING_S + limits.BUS_ANSWER_S:
                 raise Silent(f"no sign of life for {now - self._answered_s:.1f} s")
-            await redis.send_command("PING", repr(now), check_health=False)
+            await subscriber.send_command("PING", repr(now), check_health=False)
             await asyncio.sleep(limits.BUS_PING_S)
-
-
-async def _for_ever(work: Awaitable[None]) -> None:
-    await work
-    raise AssertionError("a lane stopped sending")
 
 
 def _first(group: BaseExceptionGroup[Any]) -> BaseException:

@@ -55,7 +55,7 @@ def test_ordinary_hints_leave_joined_and_in_order(ordinary: OrdinaryBox, counts:
     assert (message.node, message.lane, message.number, message.ask) == (NODE, Lane.ORDINARY, 1, 0)
     assert message.hints == (typed(0), typed(1), typed(2))
     ordinary.sent()
-    assert counts.ordinary_sent == 3 and not ordinary.filled.is_set() and ordinary.take(0.0) is None
+    assert (counts.ordinary_sent, counts.messages) == (3, 1) and not ordinary.filled.is_set() and ordinary.take(0.0) is None
 
 
 def test_a_message_holds_so_many_hints_and_so_many_bytes(ordinary: OrdinaryBox) -> None:
@@ -145,7 +145,7 @@ def test_a_hint_that_asks_has_a_message_of_its_own_in_its_place(urgent: UrgentBo
         (3, 0, (changed(3),)),
     ]
     urgent.sent()
-    assert counts.urgent_sent == 3 and not urgent.filled.is_set()
+    assert counts.urgent_sent == counts.messages == 3 and not urgent.filled.is_set()
 
 
 def test_urgent_messages_that_redis_did_not_take_are_sent_again_as_they_were(urgent: UrgentBox) -> None:
