@@ -66,6 +66,7 @@ class FakePeople:
         self._world.people[account] = replace(
             person, role=role or person.role, state=state or person.state, level=level or person.level
         )
+        self._world.note("person", account)
         return None
 
     async def open_session(self, session: Session, token_hash: bytes, label: str, at_us: int) -> None:
@@ -80,6 +81,7 @@ class FakePeople:
         await self._step("close session")
         sessions = self._world.sessions
         self._world.sessions = {key: kept for key, kept in sessions.items() if kept.session != session}
+        self._world.note("session", session)
 
     async def create_board(self, board: Board, founder: AccountId) -> Refused | None:
         await self._step("create board")
@@ -90,6 +92,7 @@ class FakePeople:
         self._world.boards[board.id] = board
         self._world.logs[board.id] = []
         self._give(board.id, founder, BoardRole.FOUNDER)
+        self._world.note("board", board.id)
         await self._step("create board committed")
         return None
 
@@ -97,12 +100,17 @@ class FakePeople:
         await self._step("boards")
         return [board for _, board in sorted(self._world.boards.items())]
 
+    async def board(self, board: BoardId) -> Board | None:
+        await self._step("board")
+        return self._world.boards.get(board)
+
     async def set_board(self, board: Board) -> Refused | None:
         await self._step("set board")
         old = self._world.boards.get(board.id)
         if old is None:
             return Refused(codes.NO_BOARD)
         self._world.boards[board.id] = replace(board, epoch=old.epoch, created_at_us=old.created_at_us)
+        self._world.note("board", board.id)
         return None
 
     async def set_role(self, board: BoardId, account: AccountId, role: BoardRole, by: AccountId, at_us: int) -> Refused | None:
@@ -120,6 +128,7 @@ class FakePeople:
         others = {other: held for other, held in person.boards.items() if other != board}
         boards = others if role is BoardRole.MEMBER else {**others, board: role}
         self._world.people[account] = replace(person, boards=boards)
+        self._world.note("person", account)
 
 
 class FakeRules:
@@ -138,6 +147,7 @@ class FakeRules:
         old = self._world.policies.get(policy.id)
         policy = replace(policy, version=1 if old is None else old.version + 1)
         self._world.policies[policy.id] = policy
+        self._world.note("policies", policy.id)
         return policy
 
     async def add(self, document: Mapping[str, object], rule_id: str, by: AccountId | None, at_us: int) -> int:
@@ -173,6 +183,7 @@ class FakeRules:
         self._retire(rule_id)
         versions[version - 1] = ("live", versions[version - 1][1])
         self._world.ruleset += 1
+        self._world.note("rules", rule_id)
         await self._step("activate committed")
         return self._world.ruleset
 
@@ -181,6 +192,7 @@ class FakeRules:
         if not self._retire(rule_id):
             return None
         self._world.ruleset += 1
+        self._world.note("rules", rule_id)
         return self._world.ruleset
 
     def _retire(self, rule_id: str) -> bool:

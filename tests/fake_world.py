@@ -12,11 +12,12 @@ from parley_protocol import codes
 from parley_protocol.frames import Action, Alert, Edited, Posted, Standing
 from parley_protocol.ids import AccountId, BoardId, CaseId, PostId
 from parley_server.domain.answers import Refused
+from parley_server.domain.hints import NodeId
 from parley_server.domain.people import Board, Person
 from parley_server.domain.posts import Draft, EditDraft, PostState, Repeat
 from parley_server.domain.rules import Ground, Policy
 from parley_server.domain.takedowns import AlertDraft, Case, CaseAt, Evidence, KeptDraft, Restriction
-from parley_server.ports import Session
+from parley_server.ports import Change, NodeState, Reply, Session
 
 Step: TypeAlias = Callable[[str], Awaitable[None]]
 
@@ -61,6 +62,15 @@ class FakeEvent:
 
 
 @dataclass(slots=True)
+class Kept:
+    """A request with an idempotency key, and what it was answered with; see ``ports.KeptAnswers``."""
+
+    digest: bytes
+    at_us: int
+    reply: Reply | None = None
+
+
+@dataclass(slots=True)
 class FakeWorld:
     """Everything that was committed; survives any crash of those who use it."""
 
@@ -90,6 +100,13 @@ class FakeWorld:
     )
     rules: dict[str, list[tuple[str, dict[str, object]]]] = field(default_factory=dict)
     ruleset: int = 0
+    changes: list[Change] = field(default_factory=list)
+    nodes: dict[NodeId, tuple[NodeState, float]] = field(default_factory=dict)
+    answers: dict[tuple[str, str], Kept] = field(default_factory=dict)
+
+    def note(self, kind: str, subject: str, board: BoardId | None = None, seq: int | None = None) -> None:
+        """Number a change that nodes keep in memory."""
+        self.changes.append(Change(len(self.changes) + 1, kind, subject, board, seq))
 
     def append(self, board: BoardId, kind: str, post: PostId, at_us: int) -> int:
         """Append an event that carries nothing of its own."""
@@ -99,6 +116,8 @@ class FakeWorld:
         """Append an event at the board's next seq."""
         log = self.logs[board]
         log.append(replace(event, seq=len(log) + 1))
+        if event.kind in ("retracted", "deleted"):
+            self.note(event.kind, event.post, board, len(log))
         return len(log)
 
     def editable(self, draft: EditDraft) -> Refused | None:

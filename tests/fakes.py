@@ -10,6 +10,7 @@ from parley_server.domain.answers import Refused
 from parley_server.domain.posts import Draft, EditDraft, PostInfo, PostState, Reaction, Repeat
 from parley_server.domain.search import tokens
 from parley_server.domain.takedowns import Case, CaseAt, KeptDraft
+from tests.fake_nodes import FakeKeptAnswers, FakeNodes
 from tests.fake_people import FakePeople, FakeRules
 from tests.fake_takedowns import FakeRecordLog, FakeTakedowns
 from tests.fake_world import FakeEvent, FakePost, FakeWorld, Step, no_step, posted, publish, publish_edit, seen_before, standing
@@ -17,6 +18,8 @@ from tests.fake_world import FakeEvent, FakePost, FakeWorld, Step, no_step, post
 __all__ = [
     "FakeAlerts",
     "FakeBoardLog",
+    "FakeKeptAnswers",
+    "FakeNodes",
     "FakePeople",
     "FakeRecordLog",
     "FakeRules",
@@ -98,6 +101,10 @@ class FakeBoardLog:
         await self._step("head")
         found = self._world.boards.get(board)
         return None if found is None else (found.epoch, len(self._world.logs[board]))
+
+    async def heads(self, boards: Sequence[BoardId]) -> dict[BoardId, int]:
+        await self._step("heads")
+        return {board: len(self._world.logs[board]) for board in boards if board in self._world.logs}
 
     async def read(self, board: BoardId, after: int, limit: int) -> list[Event]:
         await self._step("read")

@@ -1,7 +1,7 @@
 """The store under test as fixtures: the fakes, and PostgreSQL."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -9,10 +9,13 @@ from dataclasses import dataclass
 import pytest
 
 from parley_server import ports
+from parley_server.domain.hints import NodeId
 from parley_server.domain.people import Level, SiteRole
 from parley_server.store.alerts import PgAlerts
 from parley_server.store.board_log import PgBoardLog
+from parley_server.store.kept_answers import PgKeptAnswers
 from parley_server.store.migrate import migrate
+from parley_server.store.nodes import PgNodes
 from parley_server.store.people import PgPeople
 from parley_server.store.pool import Database, open_database
 from parley_server.store.record_log import PgRecordLog
@@ -20,7 +23,17 @@ from parley_server.store.rules import PgRules
 from parley_server.store.seal import Sealer
 from parley_server.store.takedowns import PgTakedowns
 from tests import samples
-from tests.fakes import FakeAlerts, FakeBoardLog, FakePeople, FakeRecordLog, FakeRules, FakeTakedowns, FakeWorld
+from tests.fakes import (
+    FakeAlerts,
+    FakeBoardLog,
+    FakeKeptAnswers,
+    FakeNodes,
+    FakePeople,
+    FakeRecordLog,
+    FakeRules,
+    FakeTakedowns,
+    FakeWorld,
+)
 from tests.postgres import PostgresForTests
 
 KEY = b"k" * 32
@@ -28,7 +41,12 @@ KEY = b"k" * 32
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Every port of one store. ``other_log``: the log as another node has it."""
+    """Every port of one store.
+
+    Attributes:
+        other_log: the log as another node has it.
+        age: makes the last beat of a node older by so many seconds.
+    """
 
     log: ports.BoardLog
     other_log: ports.BoardLog
@@ -37,6 +55,9 @@ class Store:
     alerts: ports.Alerts
     people: ports.People
     rules: ports.Rules
+    nodes: ports.Nodes
+    kept_answers: ports.KeptAnswers
+    age: Callable[[NodeId, float], Awaitable[None]]
 
 
 @pytest.fixture(scope="session")
@@ -87,7 +108,22 @@ async def postgres_store(url: str) -> AsyncIterator[Store]:
         other_log = await stack.enter_async_context(running(other))
         takedowns, people = PgTakedowns(database, Sealer(KEY)), PgPeople(database)
         await settle(people)
-        yield Store(log, other_log, takedowns, PgRecordLog(database), PgAlerts(database), people, PgRules(database))
+
+        async def age(node: NodeId, seconds: float) -> None:
+            await database.row("update nodes set beat_at = beat_at - make_interval(secs => $2) where node = $1", node, seconds)
+
+        yield Store(
+            log,
+            other_log,
+            takedowns,
+            PgRecordLog(database),
+            PgAlerts(database),
+            people,
+            PgRules(database),
+            PgNodes(database),
+            PgKeptAnswers(database, Sealer(KEY)),
+            age,
+        )
 
 
 @pytest.fixture
@@ -104,7 +140,23 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
         world = FakeWorld()
         log, people = FakeBoardLog(world), FakePeople(world)
         await settle(people)
-        yield Store(log, log, FakeTakedowns(world), FakeRecordLog(world), FakeAlerts(world), people, FakeRules(world))
+
+        async def age(node: NodeId, seconds: float) -> None:
+            state, beat = world.nodes[node]
+            world.nodes[node] = (state, beat - seconds)
+
+        yield Store(
+            log,
+            log,
+            FakeTakedowns(world),
+            FakeRecordLog(world),
+            FakeAlerts(world),
+            people,
+            FakeRules(world),
+            FakeNodes(world),
+            FakeKeptAnswers(world),
+            age,
+        )
     else:
         async with postgres_store(request.getfixturevalue("database_url")) as made:
             yield made

@@ -43,6 +43,7 @@ from parley_server.pipeline.watching import Watching
 from parley_server.ports import Unavailable
 from parley_server.store.alerts import PgAlerts
 from parley_server.store.board_log import PgBoardLog
+from parley_server.store.kept_answers import PgKeptAnswers
 from parley_server.store.migrate import migrate
 from parley_server.store.people import PgPeople
 from parley_server.store.pool import Database, open_database
@@ -159,6 +160,7 @@ async def serve(settings: Settings, world: World | None = None) -> AsyncIterator
             alerts=alerts,
             rules=rules,
             people=people,
+            kept_answers=PgKeptAnswers(database, sealer),
             hub=hub,
             checkpoints=checkpoints,
             site=Site(settings.site_name, version("parley"), settings.verified_only, node),

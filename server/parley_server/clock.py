@@ -1,6 +1,7 @@
 """Time and randomness of the running server, handed to whoever needs them; tests hand in their own."""
 
 import os
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +11,13 @@ from parley_protocol.ids import RANDOM_BYTES, uuid7
 
 def _now_us() -> int:
     return time.time_ns() // 1_000
+
+
+def awake_s() -> float:
+    """Return seconds of a clock that is never set and goes on while the machine sleeps, where it has one (Linux)."""
+    if sys.platform == "linux":
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
 
 
 @dataclass(frozen=True, slots=True)

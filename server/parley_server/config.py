@@ -8,7 +8,7 @@ the working directory if there is one. Everything that is wrong is said at once,
 ``PARLEY_PORT``           ``8080``; 0 takes a free one
 ``PARLEY_DATA_DIR``       keys and the embedded PostgreSQL; ``parley-data`` in the working directory
 ``PARLEY_DATABASE_URL``   a PostgreSQL (15 or later) of one's own; none: embedded
-``PARLEY_REDIS_URL``      refused for now: this version runs as one process
+``PARLEY_REDIS_URL``      the Redis (7 or later) that joins several processes of one site; none: this process is the only one
 ``PARLEY_ADMIN_PASSWORD`` of the account ``admin``, made at the first start; none: a one-time password is printed
 ``PARLEY_IDENTITY``       ``verified`` | ``unverified``: whether publishing needs a verified identity
 ``PARLEY_LIMITS``         ``on`` | ``off``: rate limits; ``off`` on loopback only
@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
+from parley_server.bus.redis import what_is_wrong
 from parley_server.pipeline.accounts import NAME_CHARS, PASSWORD_CHARS
 
 PREFIX: Final = "PARLEY_"
@@ -67,6 +68,7 @@ class Settings:
     port: int
     data_dir: Path
     database_url: str | None = field(repr=False)
+    redis_url: str | None = field(repr=False)
     admin_password: str | None = field(repr=False)
     evidence_key: str | None = field(repr=False)
     verified_only: bool
@@ -164,13 +166,16 @@ def _settings(given: Mapping[str, str], wrong: list[str]) -> Settings:
     if not (port.isascii() and port.isdigit() and int(port) <= 65_535):
         wrong.append(f"PARLEY_PORT is {port}, not a number from 0 to 65535.")
         port = "0"
-    if given["redis_url"]:
-        wrong.append(
-            "PARLEY_REDIS_URL is set, but this version runs as one process and cannot share its work with others; unset it."
-        )
     database_url = given["database_url"]
     if database_url and not database_url.startswith(("postgresql://", "postgres://")):
         wrong.append("PARLEY_DATABASE_URL does not begin with postgresql://.")
+    redis_url = given["redis_url"]
+    if redis_url and (says := what_is_wrong(redis_url)):
+        wrong.append(f"PARLEY_REDIS_URL {says}.")
+    if redis_url and not database_url:
+        wrong.append(
+            "PARLEY_REDIS_URL is set, but PARLEY_DATABASE_URL is not: processes of one site share a PostgreSQL of your own."
+        )
     password = given["admin_password"]
     if password and not PASSWORD_CHARS[0] <= len(password) <= PASSWORD_CHARS[1]:
         wrong.append(f"PARLEY_ADMIN_PASSWORD has {len(password)} characters, not {PASSWORD_CHARS[0]} to {PASSWORD_CHARS[1]}.")
@@ -191,6 +196,7 @@ def _settings(given: Mapping[str, str], wrong: list[str]) -> Settings:
         port=int(port),
         data_dir=Path(given["data_dir"]).expanduser(),
         database_url=database_url or None,
+        redis_url=redis_url or None,
         admin_password=password or None,
         evidence_key=given["evidence_key"] or None,
         verified_only=identity == "verified",

@@ -4,13 +4,14 @@ Each port has one contract suite in ``tests/contract/``, run on the fake and on 
 ``Unavailable``; then nothing was changed unless the text says otherwise, and the call may be repeated.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from parley_protocol.frames import Alert, Deleted, Edited, Event, Posted, Reacted
 from parley_protocol.ids import AccountId, BoardId, CaseId, PostId, SessionId, TakedownId
 from parley_server.domain.answers import Refused
+from parley_server.domain.hints import Hint, NodeId, Urgent
 from parley_server.domain.people import AccountState, Board, BoardRole, Level, Person, SiteRole
 from parley_server.domain.posts import Draft, EditDraft, PostInfo, Reaction, Repeat
 from parley_server.domain.rules import Policy, Rule
@@ -50,6 +51,10 @@ class BoardLog(Protocol):
 
     async def head(self, board: BoardId) -> tuple[str, int] | None:
         """Return epoch and greatest seq (0 if none), or ``None`` if there is no such board."""
+        ...
+
+    async def heads(self, boards: Sequence[BoardId]) -> dict[BoardId, int]:
+        """Return the greatest seq of each of ``boards``, in one query; a board that does not exist is left out."""
         ...
 
     async def read(self, board: BoardId, after: int, limit: int) -> list[Event]:
@@ -241,6 +246,10 @@ class People(Protocol):
         """Return every board."""
         ...
 
+    async def board(self, board: BoardId) -> Board | None:
+        """Return one board, as of now."""
+        ...
+
     async def set_board(self, board: Board) -> Refused | None:
         """Change name, summary, state or visibility; ``no_board``."""
         ...
@@ -338,4 +347,131 @@ class Check(Protocol):
 
     async def inspect(self, item: Item) -> Sequence[Finding]:
         """Return what was seen; only of rules that cover the item's board and field."""
+        ...
+
+
+class Bus(Protocol):
+    """The way to the other nodes of the site. Everything on it may be lost, doubled, late or shuffled; nothing waits for it but ``ask``.
+
+    An ordinary hint is taken at most ``limits.HINT_AGE_S_MAX`` after it was sent, or never: no text on its way outlives the suppression of
+    its post. An urgent one waits until it can be sent.
+    """
+
+    @property
+    def up(self) -> bool:
+        """Whether other nodes can be reached now, as far as this one knows."""
+        ...
+
+    def send(self, hint: Hint) -> None:
+        """Give a hint to every other node. Never waits, never raises.
+
+        Full: the oldest hint of the lane is dropped (``limits.ORDINARY_HINTS_MAX``, ``limits.URGENT_HINTS_MAX``).
+        """
+        ...
+
+    async def ask(self, hint: Urgent, nodes: frozenset[NodeId], within_s: float) -> frozenset[NodeId]:
+        """Send an urgent hint, wait until all of ``nodes`` acted on it or ``within_s`` is over; returns those that did."""
+        ...
+
+    async def run(self, take: Callable[[Hint], Awaitable[None]]) -> None:
+        """Hand over what other nodes send, until cancelled: urgent hints ahead of ordinary ones, each lane in the order of its arrival.
+
+        ``take`` of an urgent hint begins when it has arrived, whether or not that of an earlier one still waits for something: a
+        suppression is not held up by a node that reads an account. An ordinary one begins when the one before it has ended.
+        An urgent hint is answered for (see ``ask``) once ``take`` returned; one for which it raised is not, and the error is logged.
+        The connection to the others is made again, after growing waits, whenever it is lost.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One committed change of what nodes keep in memory. ``n`` rises by one with each, in the order of commit.
+
+    Attributes:
+        kind: ``person``, ``session``, ``board``, ``rules``, ``policies``, or of a post ``retracted`` or ``deleted``.
+        subject: the account, session, board, rule, policy or post.
+        board: of a post, and ``seq``: of the event that stopped it.
+    """
+
+    n: int
+    kind: str
+    subject: str
+    board: BoardId | None = None
+    seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    """What a node says of itself at each beat.
+
+    Attributes:
+        heard: number of the last ``Change`` that it acted on; not of the rules, which take time to compile.
+        ruleset: version that it judges by, and ``ruleset_at_us`` since when.
+    """
+
+    node: NodeId
+    heard: int
+    ruleset: int
+    ruleset_at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The site at one moment. ``changes``: the last change's number; ``others``: the nodes that live, by name."""
+
+    changes: int
+    others: tuple[NodeState, ...]
+
+
+class Nodes(Protocol):
+    """Which processes serve the site, and what changed that each of them keeps in memory.
+
+    A node lives until it leaves, or until its last beat is older than ``store.bounds.NODE_LEASE_S`` by the database's clock.
+    """
+
+    async def beat(self, state: NodeState) -> Seen:
+        """Say that this node lives, and how far it is. What is seen is of a moment when all others can see this beat."""
+        ...
+
+    async def look(self, node: NodeId) -> Seen:
+        """See the site as ``node`` does, without a beat; everything is in it that was committed before the call."""
+        ...
+
+    async def leave(self, node: NodeId) -> None:
+        """Say that a node ended."""
+        ...
+
+    async def changes(self, after: int, limit: int) -> list[Change]:
+        """Return changes above ``after``, in order; those older than ``store.bounds.CHANGES_KEPT_S`` may be missing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer of HTTP as it went out."""
+
+    status: int
+    data: bytes
+    content_type: str
+
+
+class KeptAnswers(Protocol):
+    """Answers kept for requests that are made again with the same ``Idempotency-Key``, on whichever node."""
+
+    async def begin(self, who: str, key: str, digest: bytes, at_us: int) -> Reply | Refused | None:
+        """Start a request.
+
+        Args:
+            who: account or address.
+            digest: of everything that the request says.
+
+        Returns:
+            ``None`` if it is new, and ``end`` is to be called; what it was answered with before; ``nonce_reused`` if the key belongs to
+            another request; ``limited`` if the first one is still under way.
+        """
+        ...
+
+    async def end(self, who: str, key: str, reply: Reply | None) -> None:
+        """Keep an answer; ``None`` forgets the request, so that it can be tried again."""
         ...

@@ -18,6 +18,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
+from parley_server.bus.counts import Counts as BusCounts
 from parley_server.domain.verdict import Verdict
 from parley_server.gateway.counts import Counts
 
@@ -29,6 +30,9 @@ APPEND_S: Final = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256
 
 INSPECT_S: Final = (0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 """Bounds of the inspection histogram."""
+
+ASK_S: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+"""Bounds of the histogram of questions to other nodes."""
 
 _ROW: Final = "DETAIL:"
 _NEXT_ERROR: Final = ("The above exception was", "During handling of the above")
@@ -42,6 +46,22 @@ _COUNTS: Final = {
     "healed": "Holes in a board's log that were read from the store.",
     "suppressed": "Posts hidden before their record was committed.",
     "store_reads": "Pages read from the store for readers that were behind.",
+}
+
+
+_BUS_LANES: Final = {
+    "sent": "Hints that Redis took from this node.",
+    "received": "Hints of other nodes that were acted on.",
+    "dropped": "Hints that found their lane full, or waited too long.",
+}
+
+_BUS: Final = {
+    "messages": "Messages that Redis took from this node; hints sent per message is how much was joined.",
+    "missed": "Messages of other nodes that were sent and did not arrive.",
+    "unknown": "Hints that a newer version sent; left out.",
+    "garbled": "Messages and hints that nobody can read; left out.",
+    "failed": "Hints that this node could not act on.",
+    "broken": "Connections to Redis that were lost.",
 }
 
 
@@ -87,12 +107,21 @@ class Telemetry:
         ProcessCollector(registry=self._registry)
         self._append = Timing("parley_append_seconds", "From an accepted post to its commit.", APPEND_S)
         self._inspect = Timing("parley_inspection_seconds", "One inspection, waiting included.", INSPECT_S)
+        self._asked = Timing("parley_bus_ask_seconds", "From a question to other nodes to their answers.", ASK_S)
         self._verdicts: defaultdict[type[Verdict], int] = defaultdict(int)
-        self._registry.register(_Own(self._append, self._inspect, self._verdicts))
+        self._registry.register(_Own((self._append, self._inspect, self._asked), self._verdicts))
 
     def read_from(self, sources: Sources) -> None:
         """Name the sources; to be called once."""
         self._registry.register(_Sizes(sources))
+
+    def read_bus(self, counts: BusCounts, up: Callable[[], bool]) -> None:
+        """Name the bus; to be called once, where there is one."""
+        self._registry.register(_Bus(counts, up))
+
+    def asked(self, took_s: float) -> None:
+        """Count one question to other nodes."""
+        self._asked.observe(took_s)
 
     def appended(self, took_s: float) -> None:
         """Count one append."""
@@ -111,8 +140,8 @@ class Telemetry:
 class _Own(Collector):
     """Reads what this module counts when the page is asked for."""
 
-    def __init__(self, append: Timing, inspect: Timing, verdicts: Mapping[type[Verdict], int]) -> None:
-        self._timings = (append, inspect)
+    def __init__(self, timings: Sequence[Timing], verdicts: Mapping[type[Verdict], int]) -> None:
+        self._timings = timings
         self._verdicts = verdicts
 
     def collect(self) -> Iterable[Metric]:
@@ -144,6 +173,25 @@ class _Sizes(Collector):
             "Posts that are hidden while their record is tried again.",
             value=sources.unrecorded(),
         )
+
+
+class _Bus(Collector):
+    """Reads the bus when the page is asked for."""
+
+    def __init__(self, counts: BusCounts, up: Callable[[], bool]) -> None:
+        self._counts = counts
+        self._up = up
+
+    def collect(self) -> Iterable[Metric]:
+        """Give each number as it is now."""
+        yield GaugeMetricFamily("parley_bus_up", "1 while other nodes can be reached.", value=self._up())
+        for name, says in _BUS_LANES.items():
+            family = CounterMetricFamily(f"parley_bus_{name}", says, labels=["lane"])
+            for lane in ("urgent", "ordinary"):
+                family.add_metric([lane], getattr(self._counts, f"{lane}_{name}"))
+            yield family
+        for name, says in _BUS.items():
+            yield CounterMetricFamily(f"parley_bus_{name}", says, value=getattr(self._counts, name))
 
 
 def set_up_logs(form: Literal["console", "json"], stream: TextIO = sys.stderr) -> None:

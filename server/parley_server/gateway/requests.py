@@ -16,6 +16,7 @@ from parley_protocol.frames import BoardState, ClientFrame, Error, Held, Ok, Pon
 from parley_protocol.ids import AccountId, BoardId
 from parley_server.domain.access import Act, may
 from parley_server.domain.answers import Refused
+from parley_server.domain.hints import Typed
 from parley_server.domain.takedowns import Filed
 from parley_server.gateway.desk import Desk
 from parley_server.gateway.hotlog import kinds_of
@@ -158,7 +159,8 @@ def _typing(desk: Desk, asker: Asker, frame: frames.Typing) -> None:
     if no is not None or person.account is None:
         asker.refuse(None, no or Refused(codes.UNAUTHENTICATED))
         return
-    desk.hub.typing(asker.reader, frame.board, person.account, asyncio.get_running_loop().time())
+    if desk.hub.typing(asker.reader, frame.board, person.account, asyncio.get_running_loop().time()):
+        desk.others.tell(Typed(frame.board, person.account))
 
 
 def _read(desk: Desk, asker: Asker, frame: frames.Read) -> None:

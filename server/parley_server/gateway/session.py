@@ -90,6 +90,8 @@ class Session:
 
     def received(self, data: bytes) -> None:
         """Take one message: answer what cannot be read, hand on what can."""
+        if not self._desk.hub.fence.holds():
+            return  # Every connection of this node is about to be closed; what was asked is asked again elsewhere.
         try:
             frame = decode_client(FORMATS[self.reader.lanes.form], data)
         except ProtocolError as error:
@@ -240,6 +242,9 @@ class Session:
             if no is not None:
                 self.send(Error(no.code.name, no.code.says, scope=state.board))
         starts = [start for start in starts if may(person, Act.READ, desk.directory.board(start[0].board)) is None]
+        if desk.registry.closed(self.session):
+            self.close(codes.REVOKED)
+            return
         desk.registry.met(self)
         desk.registry.enter(self)
         states = tuple(state for state, _ in starts)

@@ -77,7 +77,7 @@ class PgBoardLog:
                 return Refused(codes.POST_STOPPED)
             if not await _set_reaction(connection, reaction):
                 return None
-            kind = "reacted" if reaction.on else "unreacted"
+            kind: writes.EventKind = "reacted" if reaction.on else "unreacted"
             seq = await writes.add_event(
                 connection,
                 stored.board,
@@ -96,6 +96,13 @@ class PgBoardLog:
         """Return epoch and greatest seq."""
         row = await self._database.row("select epoch, head from boards where id = $1", board)
         return None if row is None else (row["epoch"], row["head"])
+
+    async def heads(self, boards: Sequence[BoardId]) -> dict[BoardId, int]:
+        """Return the greatest seq of each board."""
+        if not boards:
+            return {}
+        rows = await self._database.read("select id, head from boards where id = any($1)", list(boards))
+        return {BoardId(row["id"]): row["head"] for row in rows}
 
     async def read(self, board: BoardId, after: int, limit: int) -> list[Event]:
         """Return at most ``READ_EVENTS_MAX`` events, rendered as of now; see the port."""

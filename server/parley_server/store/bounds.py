@@ -52,3 +52,24 @@ MIGRATION_S: Final = 3_600.0
 
 INDEX_S: Final = 1.0
 """Time between two turns of upkeep. Full: searches read a longer list, up to 64 MB; then posts pay (0002_board_log.sql)."""
+
+NODE_LEASE_S: Final = 6.0
+"""Age of a node's last beat up to which it is waited for. Full: the others go on without it; it fell silent before (decision 0022)."""
+
+NODES_KEPT_S: Final = 3_600.0
+"""How long the row of a node that lives no more is kept, for whoever looks into what happened."""
+
+CHANGES_KEPT_S: Final = 600.0
+"""How long a change is kept for nodes that have not heard of it: a hundred leases. Full: a node that was away for longer begins anew."""
+
+KEPT_ANSWERS_S: Final = 3_600
+"""How long an answer is kept for requests that are made again."""
+
+KEPT_ANSWERS_MAX: Final = 100_000
+"""Answers kept for repeated keys, on all nodes. Full: the oldest are forgotten; their keys then count as new ones."""
+
+UNDER_WAY_S: Final = 60
+"""Time after which a request whose answer never came, since its node died, say, may be made again. Full: the same key begins anew."""
+
+FORGET_S: Final = 60.0
+"""Time between two turns of forgetting what is kept for a while: changes, nodes that ended, answers."""

@@ -7,7 +7,7 @@ from parley_protocol.ids import AccountId, BoardId, SessionId
 from parley_server.domain.answers import Refused
 from parley_server.domain.people import AccountState, Board, BoardRole, BoardState, Level, Person, SiteRole, Visibility
 from parley_server.ports import Session
-from parley_server.store import bounds
+from parley_server.store import bounds, changes
 from parley_server.store.pool import Connection, Database, Row
 
 _PERSON = """
@@ -79,15 +79,22 @@ class PgPeople:
         self, account: AccountId, *, role: SiteRole | None = None, state: AccountState | None = None, level: Level | None = None
     ) -> Refused | None:
         """Change what is given; ``no_account``."""
-        row = await self._database.row(
-            "update accounts set role = coalesce($2, role), state = coalesce($3, state), level = coalesce($4, level)"
-            " where id = $1 returning id",
-            account,
-            role and role.value,
-            state and state.value,
-            level and level.value,
-        )
-        return Refused(codes.NO_ACCOUNT) if row is None else None
+
+        async def work(connection: Connection) -> Refused | None:
+            found = await connection.fetchval(
+                "update accounts set role = coalesce($2, role), state = coalesce($3, state), level = coalesce($4, level)"
+                " where id = $1 returning id",
+                account,
+                role and role.value,
+                state and state.value,
+                level and level.value,
+            )
+            if found is None:
+                return Refused(codes.NO_ACCOUNT)
+            await changes.note(connection, "person", account)
+            return None
+
+        return await self._database.run(work)
 
     async def open_session(self, session: Session, token_hash: bytes, label: str, at_us: int) -> None:
         """Store a session under the hash of its token."""
@@ -110,7 +117,12 @@ class PgPeople:
 
     async def close_session(self, session: SessionId) -> None:
         """Revoke a session."""
-        await self._database.row("update sessions set revoked = true where id = $1", session)
+
+        async def work(connection: Connection) -> None:
+            await connection.execute("update sessions set revoked = true where id = $1", session)
+            await changes.note(connection, "session", session)
+
+        await self._database.run(work)
 
     async def create_board(self, board: Board, founder: AccountId) -> Refused | None:
         """Add a board with its founder's role; ``taken``, ``no_account``."""
@@ -132,6 +144,7 @@ class PgPeople:
             if made is None:
                 return Refused(codes.TAKEN)
             await _set_role(connection, board.id, founder, BoardRole.FOUNDER, founder, board.created_at_us)
+            await changes.note(connection, "board", board.id)
             return None
 
         return await self._database.run(work)
@@ -140,17 +153,29 @@ class PgPeople:
         """Return every board, by id."""
         return [_board(row) for row in await self._database.read("select * from boards order by id")]
 
+    async def board(self, board: BoardId) -> Board | None:
+        """Return one board."""
+        row = await self._database.row("select * from boards where id = $1", board)
+        return None if row is None else _board(row)
+
     async def set_board(self, board: Board) -> Refused | None:
         """Change name, summary, state or visibility; ``no_board``."""
-        row = await self._database.row(
-            "update boards set name = $2, summary = $3, state = $4, visibility = $5 where id = $1 returning id",
-            board.id,
-            board.name,
-            board.summary,
-            board.state.value,
-            board.visibility.value,
-        )
-        return Refused(codes.NO_BOARD) if row is None else None
+
+        async def work(connection: Connection) -> Refused | None:
+            found = await connection.fetchval(
+                "update boards set name = $2, summary = $3, state = $4, visibility = $5 where id = $1 returning id",
+                board.id,
+                board.name,
+                board.summary,
+                board.state.value,
+                board.visibility.value,
+            )
+            if found is None:
+                return Refused(codes.NO_BOARD)
+            await changes.note(connection, "board", board.id)
+            return None
+
+        return await self._database.run(work)
 
     async def set_role(self, board: BoardId, account: AccountId, role: BoardRole, by: AccountId, at_us: int) -> Refused | None:
         """Give a role on a board and log who gave it; ``no_board``, ``no_account``."""
@@ -186,6 +211,7 @@ async def _set_role(connection: Connection, board: str, account: str, role: Boar
         by,
         at_us,
     )
+    await changes.note(connection, "person", account)
 
 
 def _person(row: Row) -> Person:

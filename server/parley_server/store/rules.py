@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 
 from parley_server.domain.rules import Ground, Policy
+from parley_server.store import changes
 from parley_server.store.pool import Connection, Database, Row
 
 
@@ -37,6 +38,7 @@ class PgRules:
                 by,
                 at_us,
             )
+            await changes.note(connection, "policies", policy.id)
             return Policy(policy.id, version, policy.title, policy.ground, policy.reference, policy.explanation)
 
         return await self._database.run(work)
@@ -124,6 +126,7 @@ async def _next_set(connection: Connection, act: str, rule_id: str, version: int
         by,
         at_us,
     )
+    await changes.note(connection, "rules", rule_id)
     return ruleset
 
 

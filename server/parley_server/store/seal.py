@@ -6,7 +6,7 @@ wrapped data key erased, the text is gone too, while its record still verifies.
 
 A record needs a hash of the text that it is about. A plain hash of a short text tells the text to whoever tries enough of them, so it
 is a commitment: HMAC-SHA-256 under a random salt that lies inside the sealed part. Who may open the text can check it; nobody else
-can test a guess. For the same reason the digests by which a repeated nonce is compared are keyed.
+can test a guess. For the same reason the digests by which a repeated nonce or request is compared are keyed: a request may hold a password.
 
 Source: NIST SP 800-38D (GCM), RFC 3394 (key wrap), RFC 5869 (HKDF), RFC 7693 (BLAKE2).
 """
@@ -66,6 +66,8 @@ class Sealer:
             raise BadKey(f"A key has {KEY_BYTES} bytes, not {len(key)}.")
         self._wrapping = _derive(key, b"parley evidence v1")
         self._digesting = _derive(key, b"parley nonce digest v1")
+        self._keeping = AESGCM(_derive(key, b"parley kept answer v1"))
+        self._comparing = _derive(key, b"parley request digest v1")
         self._random = random
 
     def seal(self, takedown: str, post: str, rev: int, body: str) -> Sealed:
@@ -102,6 +104,28 @@ class Sealer:
         # BLAKE2 has a keyed mode: one pass, where HMAC makes two and sets OpenSSL up for each (1.5 µs for 2.6 µs).
         text = f"{author}\0{nonce}\0{body}".encode()
         return hashlib.blake2b(text, digest_size=_DIGEST_BYTES, key=self._digesting).digest()
+
+    def seal_answer(self, who: str, key: str, data: bytes) -> bytes:
+        """Seal what HTTP answered to a request, which may be a token."""
+        nonce = self._random(_NONCE_BYTES)
+        return nonce + self._keeping.encrypt(nonce, data, f"{who}\0{key}".encode())
+
+    def unseal_answer(self, who: str, key: str, sealed: bytes) -> bytes:
+        """Open a kept answer.
+
+        Raises:
+            BrokenSeal: wrong key, or anything was changed since.
+        """
+        try:
+            return self._keeping.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], f"{who}\0{key}".encode())
+        except (InvalidTag, ValueError) as error:
+            raise BrokenSeal(
+                "A kept answer cannot be opened: the key is not the one that sealed it, or it was changed."
+            ) from error
+
+    def request_digest(self, digest: bytes) -> bytes:
+        """Return what tells whether a request comes again; 16 bytes, useless without the key."""
+        return hmac.digest(self._comparing, digest, "sha256")[:_DIGEST_BYTES]
 
 
 def evidence_hash(commitments: Sequence[bytes]) -> bytes:

@@ -1,10 +1,11 @@
 """Steps that the log and the takedowns share. Each runs inside a transaction that locked the head row of the post's board first.
 
 Locks are always taken in this order, so that no two transactions wait for each other: boards in the order of their ids, nonces, a
-case, the head of the alerts.
+case, the head of the alerts, the head of the changes.
 """
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from parley_protocol import codes
 from parley_protocol.frames import Author, Edited, Posted
@@ -12,7 +13,10 @@ from parley_protocol.ids import AccountId, BoardId, PostId
 from parley_server.domain.answers import Refused
 from parley_server.domain.posts import Draft, EditDraft, PostState, Repeat
 from parley_server.domain.search import tokens
+from parley_server.store import changes
 from parley_server.store.pool import Connection
+
+EventKind: TypeAlias = Literal["posted", "edited", "deleted", "reacted", "unreacted", "retracted", "restored"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +130,7 @@ async def add_post(connection: Connection, draft: Draft, state: PostState, seq: 
 async def add_event(
     connection: Connection,
     board: str,
-    kind: str,
+    kind: EventKind,
     post: str,
     rev: int,
     at_us: int,
@@ -135,7 +139,7 @@ async def add_event(
     emoji: str | None = None,
     takedown: str | None = None,
 ) -> int:
-    """Append an event to a board's log and return its seq."""
+    """Append an event to a board's log and return its seq. One that stops a post is a change that every node must hear of."""
     seq = await connection.fetchval(
         "with h as (update boards set head = head + 1 where id = $1 returning head)"
         " insert into events (board, seq, kind, post, rev, at_us, actor, emoji, takedown)"
@@ -150,6 +154,8 @@ async def add_event(
         takedown,
     )
     assert isinstance(seq, int)
+    if kind in ("retracted", "deleted"):
+        await changes.note(connection, kind, post, board=board, seq=seq)
     return seq
 
 

@@ -33,7 +33,16 @@ from parley_server.pipeline.rates import Rates
 from parley_server.pipeline.rulebook import Rulebook
 from parley_server.pipeline.takedown import Moderation
 from parley_server.ports import Unavailable
-from tests.fakes import FakeAlerts, FakeBoardLog, FakePeople, FakeRecordLog, FakeRules, FakeTakedowns, FakeWorld
+from tests.fakes import (
+    FakeAlerts,
+    FakeBoardLog,
+    FakeKeptAnswers,
+    FakePeople,
+    FakeRecordLog,
+    FakeRules,
+    FakeTakedowns,
+    FakeWorld,
+)
 from tests.samples import a_board, a_draft, a_restriction
 
 PASSWORD = "correct horse battery"
@@ -95,6 +104,7 @@ class Desk:
             alerts=alerts,
             rules=rules,
             people=self.people,
+            kept_answers=FakeKeptAnswers(self.stored, self._step),
             hub=self.hub,
             checkpoints=Checkpoints(FakeRecordLog(self.stored, self._step), b"k" * 32, "Parley/records", world.now_us),
             site=Site("Parley", "0.1.0", verified_only=True, node="node-1"),

@@ -167,6 +167,15 @@ async def test_a_key_whose_request_found_the_store_down_tries_again(desk: Desk) 
     assert again.status == 201
 
 
+async def test_an_answer_that_cannot_be_kept_goes_out_all_the_same(desk: Desk) -> None:
+    admin = await desk.account("root", SiteRole.ADMINISTRATOR)
+    key, bot = {"Idempotency-Key": "k1"}, {"handle": "echo", "display_name": "Echo"}
+    desk.down = {"end request"}
+    assert (await desk.call("POST", "/v1/bots", bot, token=admin.token, headers=key)).status == 201
+    desk.down = set()
+    assert_refused(await desk.call("POST", "/v1/bots", bot, token=admin.token, headers=key), codes.LIMITED, "Idempotency-Key")
+
+
 async def test_roles_of_an_account_are_told_to_itself(desk: Desk) -> None:
     ada = await desk.account("ada")
     board = await desk.board(ada)

@@ -25,7 +25,6 @@ from parley_server.gateway.http import log as record_log
 from parley_server.gateway.http.calls import Asked, Call, Calls, Plain, Streamed
 from parley_server.gateway.http.openapi import document
 from parley_server.gateway.http.problems import CONTENT_TYPE, respond
-from parley_server.gateway.http.repeats import Repeats, Reply
 from parley_server.gateway.http.request import (
     address_of,
     counted_as,
@@ -40,7 +39,7 @@ from parley_server.gateway.http.services import Rate, Services
 from parley_server.gateway.hub import Hub
 from parley_server.gateway.lanes import TransportSink
 from parley_server.limits import SEND_BUFFER_BYTES
-from parley_server.ports import Unavailable
+from parley_server.ports import Reply, Unavailable
 
 log = structlog.get_logger(__name__)
 
@@ -72,6 +71,8 @@ HEADERS: Final = {
 _REQUEST_ID: Final = web.RequestKey("request_id", str)
 _BEGUN: Final = web.RequestKey("begun", bool)
 _KEY: Final = "Idempotency-Key"
+_ALWAYS: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Answered also by a node that fell silent: whoever asks wants to know."""
 
 
 def make_app(services: Services) -> web.Application:
@@ -79,9 +80,8 @@ def make_app(services: Services) -> web.Application:
     app = web.Application(middlewares=[_guard(services)])
     app.on_response_prepare.append(_add_headers)
     calls = (*DECLARED, site.document_call(document(DECLARED, services.site)))
-    repeats = Repeats()
     for call in calls:
-        route = _route(services, repeats, call)
+        route = _route(services, call)
         if call.method == "GET":
             app.router.add_get(call.path, route)
         else:
@@ -94,7 +94,7 @@ def make_app(services: Services) -> web.Application:
 # One call.
 
 
-def _route(services: Services, repeats: Repeats, call: Call[Any, Any]) -> Route:
+def _route(services: Services, call: Call[Any, Any]) -> Route:
     """Make the route of a call."""
 
     async def route(request: web.Request) -> web.StreamResponse:
@@ -126,7 +126,7 @@ def _route(services: Services, repeats: Repeats, call: Call[Any, Any]) -> Route:
         if not key.isascii() or not 1 <= len(key) <= bounds.KEY_CHARS_MAX:
             return respond(Refused(codes.BAD_FIELD, f"A key has 1 to {bounds.KEY_CHARS_MAX} characters.", scope=_KEY), request_id)
         digest = hashlib.sha256(f"{request.path_qs}\n".encode() + data).digest()
-        kept = repeats.begin(who, key, digest, services.world.now_us())
+        kept = await services.kept_answers.begin(who, key, digest, services.world.now_us())
         if isinstance(kept, Refused):
             return respond(kept, request_id)
         if kept is not None:
@@ -140,9 +140,17 @@ def _route(services: Services, repeats: Repeats, call: Call[Any, Any]) -> Route:
             reply = None if isinstance(done, Refused) and done.code.retry else made
             return _respond(made, request_id, done)
         finally:
-            repeats.end(who, key, reply)
+            await _keep(services, who, key, reply)
 
     return route
+
+
+async def _keep(services: Services, who: str, key: str, reply: Reply | None) -> None:
+    """Keep an answer; what was done is done, also where that fails: then the same key begins anew after ``UNDER_WAY_S``."""
+    try:
+        await services.kept_answers.end(who, key, reply)
+    except Unavailable as error:
+        log.warning("answer_not_kept", cause=str(error))
 
 
 def _reply(call: Call[Any, Any], done: Struct | dict[str, Any] | Plain | Refused | BadRule | None, request_id: str) -> Reply:
@@ -189,6 +197,8 @@ async def _stream(request: web.Request, hub: Hub, done: Streamed) -> web.StreamR
     try:
         async with asyncio.timeout(bounds.STREAM_S_MAX):
             for event in done.events:
+                if not hub.fence.holds():
+                    raise TimeoutError
                 shown = hub.rendered(event)
                 if isinstance(shown, Gone) and not done.gone:
                     continue
@@ -232,6 +242,8 @@ def _guard(services: Services) -> Any:
         request_id = services.world.new_id()
         request[_REQUEST_ID] = request_id
         try:
+            if not services.hub.fence.holds() and request.path not in _ALWAYS:
+                return respond(Refused(codes.UNAVAILABLE), request_id)
             return await handler(request)
         except web.HTTPException as error:
             return _from_aiohttp(error, request_id)

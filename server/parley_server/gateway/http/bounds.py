@@ -58,9 +58,3 @@ REPORTS_BURST: Final = 10
 
 KEY_CHARS_MAX: Final = 64
 """An ``Idempotency-Key``. Full: ``bad_field``."""
-
-KEPT_ANSWERS_MAX: Final = 10_000
-"""Answers kept for repeated keys. Full: the oldest is forgotten; its key then counts as a new one."""
-
-KEPT_ANSWERS_S: Final = 3_600
-"""How long such an answer is kept."""

@@ -116,7 +116,7 @@ def _parameters(call: Call[Any, Any], components: Map) -> list[Map]:
                 "name": "Idempotency-Key",
                 "in": "header",
                 "required": False,
-                "description": "The same key and request again give the same answer, on this node, for an hour.",
+                "description": "The same key and request again give the same answer for an hour.",
                 "schema": {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[!-~]+$"},
             }
         )

@@ -43,7 +43,7 @@ async def who_asks(services: Services, call: Call[Any, Any], request: web.Reques
     return Refused(codes.REVOKED) if person.state is AccountState.CLOSED else (person, session)
 
 
-def counted_as(person: Person, request: web.Request) -> Hashable:
+def counted_as(person: Person, request: web.Request) -> str:
     """Return whom a request is counted for: the account, or the address, of which IPv6 gives everybody 2**64."""
     return person.account or address_of(request)
 

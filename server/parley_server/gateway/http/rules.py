@@ -151,8 +151,8 @@ async def activate_rule(services: Services, asked: Asked[Nothing, Nothing]) -> L
     done = await services.rulebook.activate(asked.path["rule"], asked.person.account)
     if isinstance(done, BadRule | Refused):
         return done
-    node = NodeView(services.site.node, done.at_us)
-    return LiveRule(done.rule.head.id, done.rule.head.version, Mode.LIVE, done.ruleset, [node])
+    nodes = [NodeView(judging.node, judging.at_us) for judging in await services.rulebook.judging(done.ruleset)]
+    return LiveRule(done.rule.head.id, done.rule.head.version, Mode.LIVE, done.ruleset, nodes)
 
 
 async def retire_rule(services: Services, asked: Asked[Nothing, Nothing]) -> RetiredRule | Refused:
@@ -161,7 +161,10 @@ async def retire_rule(services: Services, asked: Asked[Nothing, Nothing]) -> Ret
     if no is not None:
         return no
     done = await services.rulebook.retire(asked.path["rule"], asked.person.account)
-    return done if isinstance(done, Refused) else RetiredRule(asked.path["rule"], Mode.RETIRED, done)
+    if isinstance(done, Refused):
+        return done
+    await services.rulebook.judging(done)
+    return RetiredRule(asked.path["rule"], Mode.RETIRED, done)
 
 
 def _view(policy: Policy) -> PolicyView:

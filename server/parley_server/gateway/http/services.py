@@ -14,7 +14,7 @@ from parley_server.pipeline.directory import Directory
 from parley_server.pipeline.rates import Rates
 from parley_server.pipeline.rulebook import Rulebook
 from parley_server.pipeline.takedown import Moderation
-from parley_server.ports import Alerts, BoardLog, People, Rules, Takedowns
+from parley_server.ports import Alerts, BoardLog, KeptAnswers, People, Rules, Takedowns
 
 
 class Rate(StrEnum):
@@ -66,6 +66,7 @@ class Services:
     alerts: Alerts
     rules: Rules
     people: People
+    kept_answers: KeptAnswers
     hub: Hub
     checkpoints: Checkpoints
     site: Site

@@ -119,3 +119,23 @@ def test_a_file_that_holds_no_key_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(BadKey, match=r"evidence\.key"):
         load_or_create_key(path)
+
+
+def test_a_kept_answer_opens_for_its_own_request_alone() -> None:
+    sealed = Sealer(KEY).seal_answer("ada", "k", b"token")
+    assert b"token" not in sealed
+    assert Sealer(KEY).unseal_answer("ada", "k", sealed) == b"token"
+    for sealer, who, key, held in (
+        (Sealer(KEY), "bob", "k", sealed),
+        (Sealer(KEY), "ada", "j", sealed),
+        (Sealer(b"o" * 32), "ada", "k", sealed),
+        (Sealer(KEY), "ada", "k", sealed[:-1] + bytes([sealed[-1] ^ 1])),
+        (Sealer(KEY), "ada", "k", b""),
+    ):
+        with pytest.raises(BrokenSeal):
+            sealer.unseal_answer(who, key, held)
+
+
+def test_the_digest_of_a_request_says_nothing_without_the_key() -> None:
+    assert Sealer(KEY).request_digest(b"d") == Sealer(KEY).request_digest(b"d")
+    assert Sealer(KEY).request_digest(b"d") not in (Sealer(KEY).request_digest(b"e"), Sealer(b"o" * 32).request_digest(b"d"))
