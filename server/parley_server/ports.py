@@ -5,11 +5,11 @@ Each port has one contract suite in ``tests/contract/``, run on the fake and on 
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from parley_protocol.frames import Alert, Deleted, Edited, Event, Posted, Reacted
 from parley_protocol.ids import AccountId, BoardId, CaseId, PostId, SessionId, TakedownId
+from parley_protocol.values import dataclass
 from parley_server.domain.answers import Refused
 from parley_server.domain.hints import Hint, NodeId, Urgent
 from parley_server.domain.people import AccountState, Board, BoardRole, Level, Person, SiteRole

@@ -3,11 +3,11 @@
 Checks say what they saw, rules say what follows, ``judge`` puts both together. It is the only place where an outcome is chosen.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection
 from enum import IntEnum, StrEnum
 from typing import TypeAlias
 
+from parley_protocol.values import dataclass
 from parley_server.domain.rules import Effect, FailMode, RuleHead
 
 
@@ -108,7 +108,7 @@ _WEIGHTS = {
 }
 
 
-def judge(ruleset: int, findings: Iterable[Finding], failures: Iterable[Failure] = ()) -> Verdict:
+def judge(ruleset: int, findings: Collection[Finding], failures: Collection[Failure] = ()) -> Verdict:
     """Choose the outcome of one inspection.
 
     Args:
@@ -121,6 +121,8 @@ def judge(ruleset: int, findings: Iterable[Finding], failures: Iterable[Failure]
         else ``Flag`` or ``Allow``. Findings lead with the heaviest effect, then the greatest severity, then the rule's id, so that
         the same message gives the same verdict whatever order the checks answered in.
     """
+    if not findings and not failures:
+        return Allow(ruleset)
     seen = tuple(sorted(findings, key=_lead))
     failed = tuple(sorted(failures, key=lambda f: (f.rule.id, f.check, f.cause)))
     heaviest = _WEIGHTS[seen[0].rule.effect] if seen else None

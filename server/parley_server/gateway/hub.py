@@ -8,8 +8,7 @@ The hub takes only events that the store returned, so it cannot send what is not
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Final
 
 from parley_protocol import codes
@@ -21,9 +20,10 @@ from parley_server.domain.answers import Refused
 from parley_server.gateway import droppable
 from parley_server.gateway.counts import Counts
 from parley_server.gateway.fence import Fence
-from parley_server.gateway.healing import Healing
+from parley_server.gateway.healing import Healing, Unsure
 from parley_server.gateway.hotlog import HotLog, Kinds
 from parley_server.gateway.lagging import Lagging
+from parley_server.gateway.replies import Replies
 from parley_server.gateway.rooms import Group, Reader, Room, may_hold, segments
 from parley_server.gateway.suppressions import Claim, Suppressions
 from parley_server.gateway.tasks import Tasks
@@ -48,6 +48,7 @@ class Hub:
         self._healing = Healing(store, self.publish, self._tasks, self.counts)
         self._lagging = Lagging(store, self._rooms, self._suppressions, self.fence, self._tasks, self.counts)
         self.paused: Final = self._lagging.paused
+        self._replies = Replies(self._control)
 
     # Readers come and go.
 
@@ -154,14 +155,9 @@ class Hub:
         ):
             self._accept(room, hot, room.pending.pop(following.seq))
 
-    @contextmanager
-    def unsure(self, board: BoardId) -> Iterator[None]:
+    def unsure(self, board: BoardId) -> Unsure:
         """Do inside what appends to the board's log: if the answer is lost, its readers get what was committed nevertheless."""
-        try:
-            yield
-        except Unavailable:
-            self.refresh(board)
-            raise
+        return Unsure(self.refresh, board)
 
     def refresh(self, board: BoardId) -> None:
         """Ask the store what a board has beyond its ring: something may have been committed that nobody could tell us of."""
@@ -273,6 +269,10 @@ class Hub:
     def control(self, reader: Reader, data: bytes) -> None:
         """Send an encoded control frame to one connection."""
         self._control(reader, data)
+
+    def reply(self, reader: Reader, data: bytes) -> None:
+        """Send the encoded answer to a request: as ``control``, but joined with the connection's other answers of this turn."""
+        self._replies.add(reader, data)
 
     def typing(self, reader: Reader | None, board: BoardId, account: AccountId, now: float) -> bool:
         """Tell the board's live readers that somebody writes; too often is dropped, and answered with false."""
@@ -396,6 +396,7 @@ class Hub:
 
         The next flush comes no sooner than this one took, up to ``COALESCE_S_MAX``: an idle board writes at once, a busy one joins.
         """
+        self._replies.flush()
         room.flushing = False
         if not self.fence.holds():
             return
@@ -424,9 +425,10 @@ class Hub:
         room.flush_at = ended + min(ended - began, limits.COALESCE_S_MAX)
 
     def _control(self, reader: Reader, data: bytes) -> None:
-        """Send on the control lane; a lane that is full ends the connection."""
+        """Send on the control lane, behind the answers that wait; a lane that is full ends the connection."""
         if not self.fence.holds():
             return
+        data = reader.lanes.take_replies() + data
         if not reader.lanes.paused:
             reader.says(len(data))
         if not reader.lanes.control(data):

@@ -38,6 +38,10 @@ class Asker(Protocol):
         """Send a frame on the control lane."""
         ...
 
+    def reply(self, frame: ServerFrame) -> None:
+        """Send the answer to a request, joined with this connection's other answers of this turn."""
+        ...
+
     def refuse(self, re: RequestRef | None, no: Refused) -> None:
         """Send a domain's no."""
         ...
@@ -54,6 +58,8 @@ class Asker(Protocol):
 def begin(desk: Desk, asker: Asker, frame: ClientFrame) -> None:
     """Answer at once what needs no waiting; begin the rest."""
     match frame:
+        case frames.Post():  # First, since each pattern is a question asked in turn, and most frames are posts.
+            asker.request(frame.id, _answered(desk, asker, frame))
         case frames.Hello():
             asker.send(Error(codes.AGAIN.name, codes.AGAIN.says))
         case frames.Ping():
@@ -103,15 +109,15 @@ async def _answered(desk: Desk, asker: Asker, frame: ClientFrame) -> None:
             raise AssertionError(f"{frame.type} is answered elsewhere")
     match done:
         case Ok() | Held():
-            asker.send(done)
+            asker.reply(done)
         case Filed():
             seq = done.event.seq if done.event is not None else None
             case = done.case
-            asker.send(Ok(frame.id, post=done.post, seq=seq, rev=case.rev, takedown=done.takedown, case=case.case))
+            asker.reply(Ok(frame.id, post=done.post, seq=seq, rev=case.rev, takedown=done.takedown, case=case.case))
         case Refused():
             asker.refuse(frame.id, done)
         case None:
-            asker.send(Ok(frame.id))
+            asker.reply(Ok(frame.id))
         case _:
             assert_never(done)
 
