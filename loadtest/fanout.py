@@ -21,7 +21,7 @@ from harness.lines import ChildError, LineProcess
 from harness.meter import BUSY, Cpu, Meter, Spent
 from harness.native import program
 from harness.parley import Parley
-from harness.readers import Readers, Wanted, allow_files
+from harness.readers import Opening, Readers, Wanted, allow_files
 from harness.table import columns, percentile, report, spread, write_json
 from parley_protocol.codec import MSGPACK, encode
 from parley_protocol.frames import Author as PostAuthor
@@ -233,7 +233,7 @@ async def open_parley(size: Size) -> AsyncIterator[list[Board]]:
             size.readers,
             path="/v1/ws",
             subprotocol=SUBPROTOCOL,
-            messages=(hello, subscribe),
+            opening=(Opening(hello), Opening(subscribe)),
             prelude=2,  # welcome, ok
             delivery_bytes_min=size.body_bytes,
         )

@@ -15,7 +15,7 @@ from typing import Final
 from harness import machine
 from harness.authors import SUBPROTOCOL
 from harness.parley import Parley
-from harness.readers import Readers, Wanted, allow_files
+from harness.readers import Opening, Readers, Wanted, allow_files
 from harness.table import columns, report, spread, write_json
 from parley_protocol.codec import MSGPACK, encode
 from parley_protocol.frames import Hello, Subscribe
@@ -52,13 +52,13 @@ async def measure(connections: int, *, member: bool) -> Round:
         server = await stack.enter_async_context(Parley.start())
         await server.board(BOARD)
         token = await server.member("load-reader") if member else None
-        messages = (
-            encode(MSGPACK, Hello(v=1, client="loadtest", token=token)),
-            encode(MSGPACK, Subscribe(id=1, board=BoardId(BOARD))),
+        opening = (
+            Opening(encode(MSGPACK, Hello(v=1, client="loadtest", token=token))),
+            Opening(encode(MSGPACK, Subscribe(id=1, board=BoardId(BOARD)))),
         )
 
         async def connect(count: int) -> None:
-            wanted = Wanted(server.port, count, path="/v1/ws", subprotocol=SUBPROTOCOL, messages=messages, prelude=2)
+            wanted = Wanted(server.port, count, path="/v1/ws", subprotocol=SUBPROTOCOL, opening=opening, prelude=2)
             readers = await stack.enter_async_context(Readers.start(wanted))
             await asyncio.sleep(SETTLE_S)
             assert (await readers.count()).closed == 0
