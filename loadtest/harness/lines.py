@@ -7,6 +7,8 @@ from typing import Final, Self
 
 ANSWER_WITHIN_S: Final = 60.0
 END_WITHIN_S: Final = 10.0
+LINE_BYTES_MAX: Final = 1 << 22
+"""The longest is a list of one number for each of some ten thousand connections."""
 
 
 class ChildError(Exception):
@@ -25,7 +27,9 @@ class LineProcess:
     @asynccontextmanager
     async def start(cls, name: str, argv: Sequence[str]) -> AsyncIterator[Self]:
         """Start ``argv``; at the end of the block close its stdin, and kill it where that is not enough."""
-        process = await asyncio.create_subprocess_exec(*argv, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE)
+        process = await asyncio.create_subprocess_exec(
+            *argv, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LINE_BYTES_MAX
+        )
         try:
             yield cls(process, name)
         finally:
