@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began, results = time.monotonic(), []
     for scenario in scenarios:
         sizes = scenario.sizes(effort) | ({"rounds": given.rounds} if given.rounds else {})
-        results.append(_run(scenario, sizes, baseline, _command(effort, scenario.name, given.rounds)))
+        results.append(_run(scenario, sizes, baseline, _command(effort, scenario.name, rounds=given.rounds)))
     took_s = time.monotonic() - began
     result = Result(_command(effort, *given.only, rounds=given.rounds), effort, machine, round(took_s, 1), baseline.name, results)
     folder: Path = given.out

@@ -1,18 +1,24 @@
-"""A run as Markdown with plots beside it. ``bench.py`` writes it; from a ``result.json`` again:
+"""A run as Markdown with plots beside it.
 
-python loadtest/report.py RESULT.json DIR
+``bench.py`` writes it. To write it again: ``python loadtest/report.py RESULT.json DIR``.
 """
 
 import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from harness.figures import RATIO, Figure, Outcome
 from harness.judgement import Finding
 from harness.result import Result, ScenarioResult
 from harness.stats import spread
 from harness.svg import Bar, bars, distributions, number
+
+PREFACE: Final = (
+    "A figure is the median of its rounds, with the least and the greatest. `x` is a quotient of two subjects, taken within a round. "
+    "`!` marks figures for which the harness itself was the limit. What is measured, and when not to believe it: loadtest/README.md."
+)
 
 
 def write_report(result: Result, folder: Path) -> None:
@@ -42,8 +48,7 @@ def render(result: Result, pictures: dict[str, str]) -> str:
         f"- baseline: {result.baseline or 'none for this kind of machine'}",
         f"- result: {'**FAILED**' if failures else 'every threshold held'}",
         "",
-        "A figure is the median of its rounds, with the least and the greatest. `x` is a quotient of two subjects, taken within a round. "
-        "`!` marks figures for which the harness itself was the limit. What is measured, and when not to believe it: loadtest/README.md.",
+        PREFACE,
         "",
         *(f"- {failure}" for failure in failures),
         "",

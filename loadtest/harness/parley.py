@@ -150,6 +150,7 @@ class Parley:
         if self._database is None:
             # Another database than the server's, so that our own statements are not counted.
             self._database = await asyncpg.connect(self.database_url("postgres"), ssl=False)
+        assert self._database is not None
         query = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = 'parley'"
         return int(await self._database.fetchval(query))
 

@@ -239,10 +239,10 @@ async def run(size: Size) -> Outcome:
     """Measure everything, in rounds that begin with another server each time."""
     outcome = Outcome()
     async with AsyncExitStack() as stack:
-        subjects: list[Subject] = []
-        for what in (floor(), broadcast()):
-            subjects.append(await stack.enter_async_context(open_sender(what, size)))
-        subjects += await stack.enter_async_context(open_parley(size))
+        subjects: list[Subject] = [
+            *[await stack.enter_async_context(open_sender(what, size)) for what in (floor(), broadcast())],
+            *await stack.enter_async_context(open_parley(size)),
+        ]
         await asyncio.sleep(SETTLE_S)
         for subject in subjects:
             for mode in MODES:

@@ -31,11 +31,13 @@ class Stalled:
     """What a window with slow readers left.
 
     Attributes:
+        slow: how many had stopped reading.
         grown_bytes: how much more resident memory the server has at its end than before it.
         unread_bytes: what the slow readers were owed in it: posts times slow readers times a frame.
         catch_up_s: from their reading again until they have everything.
     """
 
+    slow: int
     grown_bytes: int
     unread_bytes: float
     catch_up_s: float
@@ -56,7 +58,7 @@ async def run(size: Size) -> Outcome:
             windows[WITH].append(await room.window(pace))
             grown, after = room.server.rss_bytes() - before_bytes, await room.swarm.count()
             frame_bytes = (after.bytes - before.bytes) / (after.deliveries - before.deliveries)
-            left.append(Stalled(grown, pace.posts * slow * frame_bytes, await catch_up(room, outcome)))
+            left.append(Stalled(slow, grown, pace.posts * slow * frame_bytes, await catch_up(room, outcome)))
         count = await room.swarm.count()
     if count.holes or count.repeats or count.gaps:
         outcome.broken.append(
@@ -67,7 +69,7 @@ async def run(size: Size) -> Outcome:
         tell(outcome, name, done)
     for what in ("post to subscriber, p99", "CPU per delivery"):
         outcome.compare(what, WITH, WITHOUT)
-    tell_memory(outcome, left, slow)
+    tell_memory(outcome, left)
     return outcome
 
 
@@ -85,10 +87,17 @@ async def catch_up(room: Room, outcome: Outcome) -> float:
     return took
 
 
-def tell_memory(outcome: Outcome, left: list[Stalled], slow: int) -> None:
+def tell_memory(outcome: Outcome, left: list[Stalled]) -> None:
     """Note the growth of memory, and how long catching up took."""
+    slow = sum(one.slow for one in left)
     grown = [max(0, one.grown_bytes) for one in left]
-    outcome.add("growth of resident memory per slow reader", "parley", "KiB", [value / slow / 1024 for value in grown], slow)
+    outcome.add(
+        "growth of resident memory per slow reader",
+        "parley",
+        "KiB",
+        [value / one.slow / 1024 for value, one in zip(grown, left, strict=True)],
+        slow,
+    )
     of = "growth of resident memory, of what slow readers have not read"
     outcome.divide(
         of,
