@@ -93,9 +93,10 @@ async def measure(size: Size, outcome: Outcome) -> tuple[Window, list[Retraction
         slow = await room.swarm.stall(size.slow_per_mille)
         await room.window(Pace(round(FILL_S * size.posts_per_s), size.posts_per_s))
         before = await room.swarm.count()
-        retracting = asyncio.create_task(retract(room, victims, moderator, size))
-        window = await room.window(size.pace, lost=size.readers)
-        done = await retracting
+        async with asyncio.TaskGroup() as group:
+            flowing = group.create_task(room.window(size.pace, lost=size.readers))
+            retracting = group.create_task(retract(room, victims, moderator, size))
+        window, done = flowing.result(), retracting.result()
         await until_told(room, done, size.readers - slow)
         resets = (await room.swarm.count()).lost - before.lost
         await catch_up(room, outcome)
