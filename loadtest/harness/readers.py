@@ -16,6 +16,22 @@ MASK: Final = b"\0\0\0\0"
 
 
 @dataclass(frozen=True, slots=True)
+class Opening:
+    """A message that each reader sends after its handshake; with ``wait``, once a frame has come since the one before it.
+
+    The first ``%d`` of a text is replaced by the reader's number, from 0.
+    """
+
+    payload: bytes
+    text: bool = False
+    wait: bool = False
+
+    def line(self) -> str:
+        """Return it as a line of the file that the program reads."""
+        return f"{'wait ' if self.wait else ''}{'text' if self.text else 'binary'} {self.payload.hex()}\n"
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """Where readers connect and what they do first.
 
@@ -24,9 +40,11 @@ class Wanted:
         count: how many readers.
         path: of the handshake.
         subprotocol: asked for; empty for none.
-        messages: client messages, sent by each reader right after its handshake.
-        prelude: frames that each reader gets before anything is measured (the answers to ``messages``).
+        opening: what each reader sends after its handshake, in order.
+        prelude: frames that each reader gets before anything is measured (the answers to ``opening``).
         delivery_bytes_min: least payload that counts as a delivery; beats and presence are smaller.
+        marker: where it is given, each occurrence of this text in a payload counts as a delivery instead: for servers that put
+            several messages into one frame. Its first character must not occur in it again.
         life_s: the process ends after this, whatever happens.
     """
 
@@ -34,9 +52,10 @@ class Wanted:
     count: int
     path: str = "/"
     subprotocol: str = ""
-    messages: Sequence[bytes] = ()
+    opening: Sequence[Opening] = ()
     prelude: int = 0
     delivery_bytes_min: int = 100
+    marker: str = ""
     life_s: int = 3600
 
 
@@ -64,13 +83,14 @@ class Readers:
     @asynccontextmanager
     async def start(cls, wanted: Wanted) -> AsyncIterator[Self]:
         """Connect them all, one after the other; the block begins when every one is ready."""
-        with tempfile.NamedTemporaryFile(prefix="parley-readers-") as prefix:
-            prefix.write(b"".join(map(client_frame, wanted.messages)))
-            prefix.flush()
+        with tempfile.NamedTemporaryFile("w", prefix="parley-readers-") as opening:
+            opening.writelines(step.line() for step in wanted.opening)
+            opening.flush()
             options = {
                 "-p": wanted.path,
                 "-s": wanted.subprotocol,
-                "-f": prefix.name,
+                "--open": opening.name,
+                "-m": wanted.marker,
                 "-k": str(wanted.prelude),
                 "-b": str(wanted.delivery_bytes_min),
                 "-t": str(wanted.life_s),

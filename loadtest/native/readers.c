@@ -1,46 +1,55 @@
-/* N WebSocket readers in one cheap process: the receiving end of every scenario.
+/* N WebSocket readers in one cheap process, for any server: the receiving end where Parley is measured beside peers.
  *
- * Usage: readers [-p path] [-s subprotocol] [-f prefix] [-k prelude] [-b bytes] [-t seconds] PORT N
+ * Usage: readers [-p path] [-s subprotocol] [--open file] [-m marker] [-k prelude] [-b bytes] [-t seconds] PORT N
  *   -p  request path (/)
  *   -s  subprotocol to ask for (none)
- *   -f  file of client frames, masked, sent by each reader right after its handshake
+ *   -o, --open  file of messages that each reader sends after its handshake, in order, one a line: `text HEX` or `binary HEX`; a line
+ *       that begins with `wait ` is held back until a frame has come since the line before it (or since the handshake). The first
+ *       `%d` of a text is replaced by the reader's number, from 0
+ *   -m  a delivery is an occurrence of this text within payloads: for servers that put several messages into one frame. Its first
+ *       byte must not occur in it again
  *   -k  frames that each reader must have got before READY is printed (0)
- *   -b  least payload of a frame that counts as a delivery (1); what is smaller is counted as a frame only
+ *   -b  without -m, least payload of a frame that counts as a delivery (1); what is smaller is counted as a frame only
  *   -t  greatest life of the process in seconds (600)
  *
- * Prints "READY N" when every reader is connected and has its prelude, then obeys lines on stdin:
+ * Prints "READY N" when every reader is connected, has sent its opening and has its prelude, then obeys lines on stdin:
  *   count      -> "count deliveries=D frames=F bytes=B reads=R least=L most=M closed=C cpu_us=U"
  *   until D    -> "until D T" once D deliveries have arrived; T is CLOCK_MONOTONIC in nanoseconds
  * At the end of stdin, or of its life, it prints a last count and exits. Totals run from the start of the process.
  *
- * It looks at frame headers only, never at payloads, does not check the handshake's key and answers no ping: what it costs must stay
- * far below what the server under test costs.
+ * It looks at frame headers only (and for the marker), answers pings, and does not check the handshake's key: what it costs must stay far
+ * below what the server under test costs.
  */
-#define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <errno.h>
+#define PROGRAM "readers"
+#include "ws.h"
 #include <fcntl.h>
+#include <getopt.h>
 #include <inttypes.h>
-#include <netinet/in.h>
 #include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { PREFIX_BYTES_MAX = 1 << 16, RESPONSE_BYTES_MAX = 1 << 14, EVENTS_MAX = 512, HANDSHAKE_WITHIN_S = 20 };
+enum { OPENING_MAX = 16, OPENING_BYTES_MAX = 65535, RESPONSE_BYTES_MAX = 1 << 14, EVENTS_MAX = 512, HANDSHAKE_WITHIN_S = 20 };
+
+/* A message of the opening. `number` is where the reader's number replaces two bytes of it, or `size` for nowhere. */
+struct line {
+    int opcode, wait;
+    uint8_t *payload;
+    size_t size, number;
+};
 
 struct reader {
     int fd;
     uint8_t head[10]; /* a server's frame header: 2, 4 or 10 bytes, never masked */
     uint8_t head_len;
+    uint8_t control[CONTROL_BYTES_MAX]; /* payload of a control frame: a ping's goes back in the pong */
+    uint8_t opened;  /* lines of the opening that were sent */
+    uint8_t heard;   /* whether a frame came since the last of them */
+    uint8_t ready;
+    uint8_t matched; /* bytes of the marker that the payload so far ends with */
     uint64_t size; /* payload of the frame that is being read */
     uint64_t left; /* bytes of it still to come */
     uint64_t frames;
@@ -49,26 +58,68 @@ struct reader {
 
 static struct reader *readers;
 static int reader_count;
+static struct line opening[OPENING_MAX];
+static int opening_count;
+static const char *marker = "";
+static size_t marker_len;
 static uint64_t bytes_min = 1, prelude;
 static uint64_t deliveries, frames, bytes, reads, closed;
-static int waiting; /* readers that still miss a part of their prelude */
+static int waiting; /* readers that still miss a part of their opening or of their prelude */
 static uint64_t until;
 
-static void fail(const char *what) {
-    fprintf(stderr, "readers: %s: %s\n", what, strerror(errno));
-    exit(1);
+static void send_all(struct reader *r, const uint8_t *data, size_t size) {
+    if (send(r->fd, data, size, MSG_NOSIGNAL) != (ssize_t)size && errno != EPIPE && errno != ECONNRESET)
+        fail("send");
 }
 
-static uint64_t now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+static void send_line(struct reader *r, const struct line *l) {
+    static uint8_t payload[OPENING_BYTES_MAX], frame[OPENING_BYTES_MAX + FRAME_HEAD_BYTES_MAX];
+    size_t size = l->number;
+    memcpy(payload, l->payload, size);
+    if (size < l->size) {
+        size += (size_t)sprintf((char *)payload + size, "%d", (int)(r - readers));
+        memcpy(payload + size, l->payload + l->number + 2, l->size - l->number - 2);
+        size += l->size - l->number - 2;
+    }
+    send_all(r, frame, client_frame(frame, l->opcode, payload, size));
 }
 
-static uint64_t cpu_us(void) {
-    struct rusage r;
-    getrusage(RUSAGE_SELF, &r);
-    return (uint64_t)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) * 1000000u + (uint64_t)(r.ru_utime.tv_usec + r.ru_stime.tv_usec);
+/* Sends what is due of the opening, and says once when this reader is ready. */
+static void advance(struct reader *r) {
+    while (r->opened < opening_count && (r->heard || !opening[r->opened].wait)) {
+        send_line(r, &opening[r->opened++]);
+        r->heard = 0;
+    }
+    if (!r->ready && r->opened == opening_count && r->frames >= prelude) {
+        r->ready = 1;
+        waiting--;
+    }
+}
+
+static void delivered(struct reader *r) {
+    r->deliveries++;
+    deliveries++;
+}
+
+/* Counts the marker in a piece of payload; an occurrence may have begun in an earlier piece. */
+static void find_marker(struct reader *r, const uint8_t *data, size_t size) {
+    const uint8_t *end = data + size;
+    while (data < end) {
+        if (r->matched == 0) {
+            data = memchr(data, marker[0], (size_t)(end - data));
+            if (data == NULL)
+                return;
+        }
+        if (*data != (uint8_t)marker[r->matched]) {
+            r->matched = 0; /* this byte may be a first one, so it is looked at again */
+            continue;
+        }
+        data++;
+        if (++r->matched == marker_len) {
+            r->matched = 0;
+            delivered(r);
+        }
+    }
 }
 
 static void frame_done(struct reader *r) {
@@ -76,18 +127,25 @@ static void frame_done(struct reader *r) {
     r->head_len = 0;
     r->frames++;
     frames++;
-    if (r->frames == prelude)
-        waiting--;
-    if (opcode < 8 && r->size >= bytes_min) {
-        r->deliveries++;
-        deliveries++;
+    if (opcode == PING && r->size <= CONTROL_BYTES_MAX) {
+        uint8_t pong[CONTROL_BYTES_MAX + FRAME_HEAD_BYTES_MAX];
+        send_all(r, pong, client_frame(pong, PONG, r->control, r->size));
     }
+    if (opcode < CONTROL && marker_len == 0 && r->size >= bytes_min)
+        delivered(r);
+    r->heard = 1;
+    if (!r->ready)
+        advance(r);
 }
 
 static void consume(struct reader *r, const uint8_t *data, size_t len) {
     while (len > 0) {
         if (r->left > 0) {
             size_t take = len < r->left ? len : (size_t)r->left;
+            if ((r->head[0] & 0x0f) >= CONTROL && r->size <= CONTROL_BYTES_MAX)
+                memcpy(r->control + (r->size - r->left), data, take);
+            else if (marker_len > 0)
+                find_marker(r, data, take);
             r->left -= take;
             data += take;
             len -= take;
@@ -113,9 +171,9 @@ static void consume(struct reader *r, const uint8_t *data, size_t len) {
 }
 
 /* Connects one reader, blocking: the next one begins when this one's handshake is done. */
-static void open_reader(struct reader *r, int port, const char *request, const uint8_t *prefix, size_t prefix_len) {
+static void open_reader(struct reader *r, int port, const char *request) {
     static char response[RESPONSE_BYTES_MAX];
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in to = loopback(port);
     struct timeval within = {.tv_sec = HANDSHAKE_WITHIN_S};
     r->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (r->fd < 0)
@@ -141,8 +199,38 @@ static void open_reader(struct reader *r, int port, const char *request, const u
     }
     size_t head = (size_t)(end + 4 - response);
     consume(r, (uint8_t *)response + head, got - head);
-    if (prefix_len > 0 && send(r->fd, prefix, prefix_len, MSG_NOSIGNAL) != (ssize_t)prefix_len)
-        fail("send prefix");
+    advance(r);
+}
+
+static void read_opening(const char *name) {
+    static char line[2 * OPENING_BYTES_MAX + 32];
+    static uint8_t payload[OPENING_BYTES_MAX];
+    FILE *f = fopen(name, "r");
+    if (f == NULL)
+        fail(name);
+    while (fgets(line, sizeof line, f) != NULL) {
+        char *at = line;
+        struct line *l = &opening[opening_count];
+        if (opening_count++ == OPENING_MAX) {
+            fprintf(stderr, "readers: more than %d lines in %s\n", OPENING_MAX, name);
+            exit(2);
+        }
+        l->wait = strncmp(at, "wait ", 5) == 0;
+        at += l->wait ? 5 : 0;
+        l->opcode = strncmp(at, "text ", 5) == 0 ? TEXT : strncmp(at, "binary ", 7) == 0 ? BINARY : 0;
+        if (l->opcode == 0) {
+            fprintf(stderr, "readers: neither text nor binary: %s", line);
+            exit(2);
+        }
+        l->size = from_hex(at + (l->opcode == TEXT ? 5 : 7), payload, OPENING_BYTES_MAX - 16);
+        l->payload = malloc(l->size + 1);
+        if (l->payload == NULL)
+            fail("malloc");
+        memcpy(l->payload, payload, l->size);
+        const uint8_t *number = l->opcode == TEXT ? memmem(payload, l->size, "%d", 2) : NULL;
+        l->number = number != NULL ? (size_t)(number - payload) : l->size;
+    }
+    fclose(f);
 }
 
 static void print_count(void) {
@@ -200,6 +288,10 @@ static void read_some(struct reader *r, int poller) {
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n <= 0) {
+        if (!r->ready) {
+            fprintf(stderr, "readers: the server hung up on a reader that was not ready\n");
+            exit(1);
+        }
         epoll_ctl(poller, EPOLL_CTL_DEL, r->fd, NULL);
         close(r->fd);
         closed++;
@@ -211,16 +303,31 @@ static void read_some(struct reader *r, int poller) {
     answer_until();
 }
 
+/* Waits for something to happen, at most so long, and does what follows; returns 0 when stdin has ended. */
+static int turn(int poller, int within_ms) {
+    static struct epoll_event events[EVENTS_MAX];
+    int n = epoll_wait(poller, events, EVENTS_MAX, within_ms);
+    if (n < 0 && errno != EINTR)
+        fail("epoll_wait");
+    for (int i = 0; i < n; i++) {
+        if (events[i].data.ptr != NULL)
+            read_some(events[i].data.ptr, poller);
+        else if (!obey())
+            return 0;
+    }
+    return 1;
+}
+
 int main(int argc, char **argv) {
-    const char *path = "/", *subprotocol = "", *prefix_file = NULL;
-    static uint8_t prefix[PREFIX_BYTES_MAX];
-    size_t prefix_len = 0;
+    static const struct option LONG[] = {{"open", required_argument, NULL, 'o'}, {0}};
+    const char *path = "/", *subprotocol = "";
     int option, life_s = 600;
-    while ((option = getopt(argc, argv, "p:s:f:k:b:t:")) != -1) {
+    while ((option = getopt_long(argc, argv, "p:s:o:m:k:b:t:", LONG, NULL)) != -1) {
         switch (option) {
         case 'p': path = optarg; break;
         case 's': subprotocol = optarg; break;
-        case 'f': prefix_file = optarg; break;
+        case 'o': read_opening(optarg); break;
+        case 'm': marker = optarg; marker_len = strlen(optarg); break;
         case 'k': prelude = strtoull(optarg, NULL, 10); break;
         case 'b': bytes_min = strtoull(optarg, NULL, 10); break;
         case 't': life_s = atoi(optarg); break;
@@ -228,63 +335,45 @@ int main(int argc, char **argv) {
         }
     }
     if (argc - optind != 2) {
-        fprintf(stderr, "usage: readers [-p path] [-s subprotocol] [-f prefix] [-k prelude] [-b bytes] [-t seconds] PORT N\n");
+        fprintf(stderr, "usage: readers [-p path] [-s subprotocol] [--open file] [-m marker] [-k prelude] [-b bytes] [-t seconds] PORT N\n");
+        return 2;
+    }
+    if (marker_len > 100 || (marker_len > 1 && strchr(marker + 1, marker[0]) != NULL)) {
+        fprintf(stderr, "readers: the marker is too long, or its first byte occurs in it again\n");
         return 2;
     }
     int port = atoi(argv[optind]);
     reader_count = atoi(argv[optind + 1]);
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* a harness that dies leaves nobody behind */
-    if (prefix_file != NULL) {
-        FILE *f = fopen(prefix_file, "rb");
-        if (f == NULL)
-            fail(prefix_file);
-        prefix_len = fread(prefix, 1, sizeof prefix, f);
-        fclose(f);
-    }
     readers = calloc((size_t)reader_count, sizeof *readers);
     if (readers == NULL)
         fail("calloc");
-    char request[1024];
-    snprintf(request, sizeof request,
-             "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s%s%s\r\n",
-             path, port, *subprotocol ? "Sec-WebSocket-Protocol: " : "", subprotocol, *subprotocol ? "\r\n" : "");
+    char request[REQUEST_BYTES_MAX];
+    write_request(request, path, port, subprotocol);
 
     int poller = epoll_create1(EPOLL_CLOEXEC);
-    waiting = prelude > 0 ? reader_count : 0;
+    waiting = reader_count;
     for (int i = 0; i < reader_count; i++) {
-        open_reader(&readers[i], port, request, prefix, prefix_len);
+        open_reader(&readers[i], port, request);
         struct epoll_event wanted = {.events = EPOLLIN, .data.ptr = &readers[i]};
         epoll_ctl(poller, EPOLL_CTL_ADD, readers[i].fd, &wanted);
+        turn(poller, 0); /* a server may hang up on those whose opening waits for the last handshake */
     }
     fcntl(STDIN_FILENO, F_SETFL, fcntl(STDIN_FILENO, F_GETFL) | O_NONBLOCK);
     struct epoll_event commands = {.events = EPOLLIN, .data.ptr = NULL};
     if (epoll_ctl(poller, EPOLL_CTL_ADD, STDIN_FILENO, &commands) < 0)
         fail("stdin must be a pipe or a terminal");
 
-    static struct epoll_event events[EVENTS_MAX];
     uint64_t end_ns = now_ns() + (uint64_t)life_s * 1000000000u;
-    int ready = 0;
-    for (;;) {
+    int ready = 0, going = 1;
+    while (going && now_ns() < end_ns) {
         if (!ready && waiting == 0) {
             ready = 1;
             printf("READY %d\n", reader_count);
             fflush(stdout);
         }
-        int n = epoll_wait(poller, events, EVENTS_MAX, 1000);
-        if (n < 0 && errno != EINTR)
-            fail("epoll_wait");
-        for (int i = 0; i < n; i++) {
-            if (events[i].data.ptr != NULL) {
-                read_some(events[i].data.ptr, poller);
-            } else if (!obey()) {
-                print_count();
-                return 0;
-            }
-        }
-        if (now_ns() > end_ns) {
-            print_count();
-            return 0;
-        }
+        going = turn(poller, 1000);
     }
+    print_count();
+    return 0;
 }

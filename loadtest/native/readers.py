@@ -5,6 +5,7 @@ import os
 import resource
 import select
 import socket
+import struct
 import sys
 import time
 from pathlib import Path
@@ -17,19 +18,49 @@ HANDSHAKE_WITHIN_S = 20
 READ_BYTES = 1 << 18
 
 
+TEXT, BINARY, CONTROL, PING, PONG = 1, 2, 8, 9, 10
+
+
+def client_frame(opcode: int, payload: bytes) -> bytes:
+    """Return a client's frame, masked with 0, which leaves the payload as it is."""
+    size = len(payload)
+    head = struct.pack("!BB", 0x80 | opcode, 0x80 | size) if size < 126 else struct.pack("!BBH", 0x80 | opcode, 0x80 | 126, size)
+    return head + bytes(4) + payload
+
+
+def read_opening(path: Path | None, number: int) -> list[tuple[bool, bytes]]:
+    """Return the frames of a reader's opening, each with whether it waits for a frame."""
+    opening = []
+    for line in path.read_text("ascii").splitlines() if path else ():
+        *wait, kind, digits = line.split(" ")
+        payload = bytes.fromhex(digits)
+        if kind == "text":
+            payload = payload.replace(b"%d", str(number).encode(), 1)
+        opening.append((wait == ["wait"], client_frame(TEXT if kind == "text" else BINARY, payload)))
+    return opening
+
+
 class Reader:
     """One connection: its socket, the bytes of a frame that is not whole yet, its counters."""
 
-    __slots__ = ("deliveries", "frames", "rest", "sock")
+    __slots__ = ("deliveries", "frames", "opening", "payload_end", "rest", "sock")
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, opening: list[tuple[bool, bytes]]) -> None:
         self.sock = sock
+        self.opening = opening
         self.rest = b""
+        self.payload_end = b""
         self.frames = 0
         self.deliveries = 0
 
-    def consume(self, data: bytes, bytes_min: int) -> tuple[int, int]:
-        """Take what was read; return how many frames it completed, and how many of them are deliveries."""
+    def advance(self, *, heard: bool) -> None:
+        """Send what is due of the opening."""
+        while self.opening and (heard or not self.opening[0][0]):
+            self.sock.sendall(self.opening.pop(0)[1])
+            heard = False
+
+    def consume(self, data: bytes, bytes_min: int, marker: bytes) -> tuple[int, int]:
+        """Take what was read; return how many frames it completed, and how many deliveries those hold."""
         data, at, frames, deliveries = self.rest + data, 0, 0, 0
         while len(data) - at >= 2:
             short, extra = data[at + 1] & 0x7F, 0
@@ -39,15 +70,25 @@ class Reader:
             if len(data) - at < 2 + extra + size:
                 break
             frames += 1
-            deliveries += data[at] & 0x0F < 8 and size >= bytes_min
+            opcode, payload = data[at] & 0x0F, data[at + 2 + extra : at + 2 + extra + size]
+            if opcode == PING:
+                self.sock.sendall(client_frame(PONG, payload))
+            elif opcode < CONTROL and marker:
+                text = self.payload_end + payload
+                deliveries += text.count(marker)
+                last = text.rfind(marker)
+                self.payload_end = text[max(len(text) - len(marker) + 1, last + len(marker) if last >= 0 else 0) :]
+            else:
+                deliveries += opcode < CONTROL and size >= bytes_min
             at += 2 + extra + size
+            self.advance(heard=True)
         self.rest = data[at:]
         self.frames += frames
         self.deliveries += deliveries
         return frames, deliveries
 
 
-def open_reader(given: argparse.Namespace, prefix: bytes, bytes_min: int) -> Reader:
+def open_reader(given: argparse.Namespace, number: int) -> Reader:
     """Connect one reader, blocking, and send its first frames."""
     sock = socket.create_connection(("127.0.0.1", given.port), HANDSHAKE_WITHIN_S)
     subprotocol = f"Sec-WebSocket-Protocol: {given.s}\r\n" if given.s else ""
@@ -61,11 +102,9 @@ def open_reader(given: argparse.Namespace, prefix: bytes, bytes_min: int) -> Rea
     head, _, rest = response.partition(b"\r\n\r\n")
     if not head.startswith(b"HTTP/1.1 101"):
         sys.exit(f"readers: handshake refused: {head[:200]!r}")
-    reader = Reader(sock)
-    reader.consume(rest, bytes_min)
-    if prefix:
-        sock.sendall(prefix)
-    sock.setblocking(False)
+    reader = Reader(sock, read_opening(given.open, number))
+    reader.advance(heard=False)
+    reader.consume(rest, given.b, given.m.encode())
     return reader
 
 
@@ -74,7 +113,8 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("-p", default="/")
     parser.add_argument("-s", default="")
-    parser.add_argument("-f", type=Path)
+    parser.add_argument("-o", "--open", type=Path)
+    parser.add_argument("-m", default="")
     parser.add_argument("-k", type=int, default=0)
     parser.add_argument("-b", type=int, default=1)
     parser.add_argument("-t", type=int, default=600)
@@ -82,9 +122,8 @@ def main() -> None:
     parser.add_argument("count", type=int)
     given = parser.parse_args()
     end = time.monotonic() + given.t
-    prefix = given.f.read_bytes() if given.f else b""
     poller = select.epoll()
-    readers = [open_reader(given, prefix, given.b) for _ in range(given.count)]
+    readers = [open_reader(given, number) for number in range(given.count)]
     by_fd = {reader.sock.fileno(): reader for reader in readers}
     for fd in by_fd:
         poller.register(fd, select.EPOLLIN)
@@ -106,7 +145,7 @@ def main() -> None:
         )
 
     while time.monotonic() < end:
-        if not ready and all(reader.frames >= given.k for reader in readers):
+        if not ready and all(reader.frames >= given.k and not reader.opening for reader in readers):
             ready = True
             print("READY", given.count, flush=True)
         for fd, _ in poller.poll(1.0):
@@ -123,7 +162,7 @@ def main() -> None:
                         until = int(line.removeprefix("until "))
             else:
                 try:
-                    data = by_fd[fd].sock.recv(READ_BYTES)
+                    data = by_fd[fd].sock.recv(READ_BYTES, socket.MSG_DONTWAIT)
                 except BlockingIOError:
                     continue
                 except ConnectionError:
@@ -135,7 +174,7 @@ def main() -> None:
                     continue
                 size += len(data)
                 reads += 1
-                new_frames, new_deliveries = by_fd[fd].consume(data, given.b)
+                new_frames, new_deliveries = by_fd[fd].consume(data, given.b, given.m.encode())
                 frames += new_frames
                 deliveries += new_deliveries
             if until and deliveries >= until:

@@ -9,11 +9,14 @@ import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Annotated, Any, Final, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from operator import attrgetter
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from parley_protocol import codes
 from parley_protocol.codes import Code
 from parley_protocol.limits import SEQ_MAX
+
+_SCALARS: Final = frozenset({str, int, bool})
 
 F = TypeVar("F")
 Read = Callable[[object], Any]
@@ -58,8 +61,7 @@ class Many:
     count_max: int
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """One field of a frame, ready to read. ``required`` is false where the frame has a default."""
 
     name: str
@@ -73,35 +75,34 @@ def build(cls: type[F], value: object) -> F:
     Raises:
         BadField: a required field is missing, or a value does not fit; the first one found.
     """
-    if not isinstance(value, Mapping):
+    # Codecs give dicts; asking whether a dict is a mapping costs as much as reading a field.
+    if type(value) is not dict and not isinstance(value, Mapping):
         raise BadField("is not a map")
     shape: Any = cls
     given: dict[str, Any] = {}
-    for field in plan(shape):
-        held = value.get(field.name)
+    for name, read, required in plan(shape):
+        held = value.get(name)
         if held is None:
-            if field.required:
-                raise BadField("is missing").inside(field.name)
+            if required:
+                raise BadField("is missing").inside(name)
             continue
         try:
-            given[field.name] = field.read(held)
+            given[name] = read(held)
         except BadField as error:
-            raise error.inside(field.name) from None
+            raise error.inside(name) from None
     return cls(**given)
 
 
 def to_map(frame: object) -> dict[str, object]:
     """Turn a frame into the map that a codec writes; fields that are ``None`` or empty by default are left out."""
     cls: Any = type(frame)
-    held: dict[str, object] = {}
-    kind = getattr(cls, "type", None)
-    if kind is not None:
-        held["type"] = kind
-    for name, default in _defaults(cls):
-        value = getattr(frame, name)
-        if value is None or (value == default and default is not dataclasses.MISSING):
+    kind, shape = _shape(cls)
+    held: dict[str, object] = {} if kind is None else {"type": kind}
+    for name, required, default, read in shape:
+        value = read(frame)
+        if value is None or (not required and value == default):
             continue
-        held[name] = _plain(value)
+        held[name] = value if type(value) in _SCALARS else _plain(value)
     return held
 
 
@@ -120,11 +121,17 @@ def plan(cls: type[Any]) -> tuple[Field, ...]:
 
 
 @cache
-def _defaults(cls: type[Any]) -> tuple[tuple[str, object], ...]:
-    """Return each field's name and default, in order."""
-    return tuple(
-        (field.name, field.default if field.default_factory is dataclasses.MISSING else field.default_factory())
-        for field in dataclasses.fields(cls)
+def _shape(cls: type[Any]) -> tuple[str | None, tuple[tuple[str, bool, object, Callable[[object], object]], ...]]:
+    """Return a class's ``type``, and of each field, in order: name, whether it has no default, the default, what reads it."""
+    fields = dataclasses.fields(cls)
+    return getattr(cls, "type", None), tuple(
+        (
+            field.name,
+            field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING,
+            field.default if field.default_factory is dataclasses.MISSING else field.default_factory(),
+            attrgetter(field.name),
+        )
+        for field in fields
     )
 
 

@@ -7,12 +7,12 @@ hub, so that an event has one shape everywhere.
 Source: protocol/SPEC.md, "Client frames" and "Server frames".
 """
 
-from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
 from parley_protocol import limits
 from parley_protocol.fields import Int, Many, Text
 from parley_protocol.ids import AccountId, BoardId, CaseId, PostId, SessionId, TakedownId
+from parley_protocol.values import dataclass
 
 Id: TypeAlias = Annotated[str, Text(limits.ID_BYTES_MAX)]
 Account: TypeAlias = Annotated[AccountId, Text(limits.ID_BYTES_MAX)]

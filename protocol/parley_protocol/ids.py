@@ -13,6 +13,9 @@ RequestId = int | str
 RANDOM_BYTES: Final = 10
 """Random bytes that ``uuid7`` takes."""
 
+# The first digit of the fourth group: its two upper bits are the variant, 10, its two lower ones are random.
+_VARIANT: Final = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+
 
 def uuid7(at_us: int, random: bytes) -> str:
     """Make a UUID version 7 (RFC 9562 §5.7): sorts by time, no two alike.
@@ -24,11 +27,8 @@ def uuid7(at_us: int, random: bytes) -> str:
     Returns:
         36 characters, lower case, with hyphens.
     """
-    value = (at_us // 1000 & (1 << 48) - 1) << 80 | int.from_bytes(random)
-    value = value & ~(0xF << 76) | 0x7 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    text = ((at_us // 1000 & (1 << 48) - 1).to_bytes(6) + random).hex()
+    return f"{text[:8]}-{text[8:12]}-7{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:]}"
 
 
 def is_slug(text: str) -> bool:

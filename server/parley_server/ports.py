@@ -5,11 +5,11 @@ Each port has one contract suite in ``tests/contract/``, run on the fake and on 
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from parley_protocol.frames import Alert, Deleted, Edited, Event, Posted, Reacted
 from parley_protocol.ids import AccountId, BoardId, CaseId, PostId, SessionId, TakedownId
+from parley_protocol.values import dataclass
 from parley_server.domain.answers import Refused
 from parley_server.domain.conditions import AuthorFacts
 from parley_server.domain.hints import Hint, NodeId, Urgent
@@ -393,7 +393,11 @@ class Check(Protocol):
 
 
 class Bus(Protocol):
-    """The way to the other nodes of the site. Everything on it may be lost, doubled, late or shuffled; nothing waits for it but ``ask``."""
+    """The way to the other nodes of the site. Everything on it may be lost, doubled, late or shuffled; nothing waits for it but ``ask``.
+
+    An ordinary hint is taken at most ``limits.HINT_AGE_S_MAX`` after it was sent, or never: no text on its way outlives the suppression of
+    its post. An urgent one waits until it can be sent.
+    """
 
     @property
     def up(self) -> bool:
@@ -401,7 +405,10 @@ class Bus(Protocol):
         ...
 
     def send(self, hint: Hint) -> None:
-        """Give a hint to every other node. Never waits, never raises. Full: ordinary hints are dropped, oldest first; urgent ones never."""
+        """Give a hint to every other node. Never waits, never raises.
+
+        Full: the oldest hint of the lane is dropped (``limits.ORDINARY_HINTS_MAX``, ``limits.URGENT_HINTS_MAX``).
+        """
         ...
 
     async def ask(self, hint: Urgent, nodes: frozenset[NodeId], within_s: float) -> frozenset[NodeId]:
@@ -411,6 +418,8 @@ class Bus(Protocol):
     async def run(self, take: Callable[[Hint], Awaitable[None]]) -> None:
         """Hand over what other nodes send, until cancelled: urgent hints ahead of ordinary ones, each lane in the order of its arrival.
 
+        ``take`` of an urgent hint begins when it has arrived, whether or not that of an earlier one still waits for something: a
+        suppression is not held up by a node that reads an account. An ordinary one begins when the one before it has ended.
         An urgent hint is answered for (see ``ask``) once ``take`` returned; one for which it raised is not, and the error is logged.
         The connection to the others is made again, after growing waits, whenever it is lost.
         """

@@ -35,6 +35,7 @@ from parley_server.pipeline.takedown import Moderation
 from parley_server.pipeline.watching import Watching
 from parley_server.ports import Unavailable
 from tests.fakes import FakeAlerts, FakeBoardLog, FakePeople, FakeRules, FakeTakedowns, FakeWorld
+from tests.samples import nobody_else
 from tests.simulation.loop import OWNER, VirtualLoop
 from tests.simulation.network import Peer, Wire, Witness
 
@@ -94,12 +95,12 @@ class Watched(Hub):
         self._before = before
         self._after = after
 
-    def suppress(self, board: BoardId, post: PostId, *, reset: bool = True) -> Refused | None:
+    def suppress(self, board: BoardId, post: PostId, *, reset: bool = True, ours: bool = True) -> Refused | None:
         if not reset or self.hides(post):
             # An author's deletion resets nobody, and what is hidden already is not said again.
-            return super().suppress(board, post, reset=reset)
+            return super().suppress(board, post, reset=reset, ours=ours)
         self._before(board, post)
-        no = super().suppress(board, post, reset=reset)
+        no = super().suppress(board, post, reset=reset, ours=ours)
         self._after(post)
         return no
 
@@ -161,15 +162,15 @@ class Node:
         world = World(lambda: EPOCH_US + round(loop.time() * 1_000_000), random.randbytes)
         log, people = LateLog(stored, self._step), LatePeople(stored, self._step)
         alerts, takedowns = FakeAlerts(stored, self._step), FakeTakedowns(stored, self._step)
-        stage = Stage()
+        stage, others = Stage(), nobody_else(name)
         self.hub = Watched(log, self._suppressing, witness.suppressed)
         self.registry = Registry(self.hub, world)
-        self.rulebook = Rulebook(FakeRules(stored, self._step), stage, world.now_us, name)
+        self.rulebook = Rulebook(FakeRules(stored, self._step), stage, world.now_us, others)
         self.directory = Directory(people)
         self.directory.on_person.append(self.registry.recheck)
         self.directory.on_board.append(lambda _: self.registry.recheck_all())
         self.stream = AlertStream(alerts)
-        announcer = Announcer(self.hub, self.registry, self.stream, loop.time)
+        announcer = Announcer(self.hub, self.registry, self.stream, others, loop.time)
         self.moderation = Moderation(log, takedowns, alerts, self.rulebook, self.directory, self.hub, announcer, world)
         publisher = Publisher(
             log=log,
@@ -185,7 +186,7 @@ class Node:
             people=people,
         )
         hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-        self.accounts = Accounts(people, self.directory, self.registry, world, hasher)
+        self.accounts = Accounts(people, self.directory, self.registry, others, world, hasher)
         self.desk = Desk(
             self.hub,
             self.registry,
@@ -194,6 +195,7 @@ class Node:
             publisher,
             self.moderation,
             Watching(alerts, self.stream, self.directory, world),
+            others,
             world,
             limited=False,
         )
@@ -216,7 +218,7 @@ class Node:
             seat = self.seats[number] = Seat(number, self.desk, socket, lanes)
             return seat
 
-        door = FrontDoor(self.registry, lambda: WebSocket(self.registry, begin), asyncio.Protocol)
+        door = FrontDoor(self.registry, self.hub.fence, lambda: WebSocket(self.registry, begin), asyncio.Protocol)
         wire = self.wires[number] = Wire(number, random, door, self.inside, peer, self._witness)
         return wire
 

@@ -11,6 +11,7 @@ import pytest
 import typer
 
 from parley_client.commands.app import app
+from parley_server.bus.counts import Counts as BusCounts
 from parley_server.config import CLIENT, CONFIG, DEFAULTS, PREFIX
 from parley_server.gateway.counts import Counts
 from parley_server.telemetry import Sources, Telemetry
@@ -29,18 +30,32 @@ BOUNDS: Final = (
 
 PACES: Final = frozenset(
     {
+        "ACTS_KEPT_S",
         "AFTER_MOST_S",
         "ALERTS_PAGE",
         "BACKOFF_FIRST_S",
         "BACKOFF_LEAST_S",
         "BACKOFF_MOST_S",
         "BEAT_MS",
+        "BEAT_S",
+        "BEAT_SOON_S",
+        "BUS_AGAIN_S",
+        "BUS_COALESCE_S",
+        "BUS_PING_S",
+        "CHANGES_PAGE",
+        "CLOSED_SESSIONS_S",
         "COALESCE_S_MAX",
         "FORGET_S",
+        "GARBAGE_LOG_S",
         "HEAL_AGAIN_S",
+        "HIDE_AGAIN_S",
         "KEPT_ANSWERS_S",
         "LIMIT_WAIT_MS_MAX",
+        "LOOK_AGAIN_S",
         "NODES_KEPT_S",
+        "ORDINARY_TURN",
+        "PRESENCE_AGAIN_S",
+        "PRESENCE_KEPT_S",
         "PRESENCE_S",
         "READ_EVENTS",
         "REOPEN_S",
@@ -174,6 +189,7 @@ def metric_names() -> set[str]:
     """Names of our own metrics, as the page at /metrics shows them."""
     telemetry = Telemetry()
     telemetry.read_from(Sources(Counts(), lambda: 0, lambda: 0, lambda: 0))
+    telemetry.read_bus(BusCounts(), lambda: True)
     shown = re.findall(r"^# TYPE (parley_\w+) (?:counter|gauge|histogram)$", telemetry.page().decode(), re.MULTILINE)
     return {name for name in shown if not name.endswith("_created")}
 

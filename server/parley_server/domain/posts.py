@@ -1,10 +1,10 @@
 """What is about to be written to a board's log, and what is known of a post that was."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from parley_protocol.frames import Author
 from parley_protocol.ids import AccountId, BoardId, PostId
+from parley_protocol.values import dataclass
 
 
 class PostState(StrEnum):

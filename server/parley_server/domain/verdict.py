@@ -3,11 +3,11 @@
 Checks say what they saw, rules say what follows, ``judge`` puts both together. It is the only place where an outcome is chosen.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection
 from enum import IntEnum, StrEnum
 from typing import TypeAlias
 
+from parley_protocol.values import dataclass
 from parley_server.domain.rules import Effect, FailMode, RuleHead
 
 
@@ -111,7 +111,7 @@ _WEIGHTS = {
 }
 
 
-def judge(ruleset: int, findings: Iterable[Finding], failures: Iterable[Failure] = ()) -> Verdict:
+def judge(ruleset: int, findings: Collection[Finding], failures: Collection[Failure] = ()) -> Verdict:
     """Choose the outcome of one inspection.
 
     Args:
@@ -124,6 +124,8 @@ def judge(ruleset: int, findings: Iterable[Finding], failures: Iterable[Failure]
         else ``Flag`` or ``Allow``. Findings lead with the heaviest effect, then the greatest severity, then the rule's id, so that
         the same message gives the same verdict whatever order the checks answered in.
     """
+    if not findings and not failures:
+        return Allow(ruleset)
     live = [finding for finding in findings if not finding.rule.shadow]
     allowing = [finding for finding in live if finding.rule.effect is Effect.ALLOW]
     seen = tuple(sorted((f for f in live if f not in allowing and not any(_allows(a, f) for a in allowing)), key=_lead))

@@ -7,6 +7,7 @@ from parley_server.gateway.hub import Hub
 from parley_server.gateway.registry import Registry
 from parley_server.pipeline.accounts import Accounts
 from parley_server.pipeline.directory import Directory
+from parley_server.pipeline.others import Others
 from parley_server.pipeline.publish import Publisher
 from parley_server.pipeline.takedown import Moderation
 from parley_server.pipeline.watching import Watching
@@ -23,5 +24,6 @@ class Desk:
     publisher: Publisher
     moderation: Moderation
     watching: Watching
+    others: Others
     world: World
     limited: bool

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Final, cast
 
 from parley_server import limits
+from parley_server.gateway.fence import Fence
 from parley_server.gateway.registry import Registry
 
 _PATH: Final = b"/v1/ws"
@@ -18,12 +19,17 @@ _BUSY: Final = (
 class FrontDoor(asyncio.Protocol):
     """A connection whose request head is not complete yet."""
 
-    __slots__ = ("_head", "_http", "_registry", "_transport", "_websocket")
+    __slots__ = ("_fence", "_head", "_http", "_registry", "_transport", "_websocket")
 
     def __init__(
-        self, registry: Registry, websocket: Callable[[], asyncio.Protocol], http: Callable[[], asyncio.Protocol]
+        self,
+        registry: Registry,
+        fence: Fence,
+        websocket: Callable[[], asyncio.Protocol],
+        http: Callable[[], asyncio.Protocol],
     ) -> None:
         self._registry = registry
+        self._fence = fence
         self._websocket = websocket
         self._http = http
         self._head = b""
@@ -56,7 +62,7 @@ class FrontDoor(asyncio.Protocol):
         assert transport is not None
         self._registry.met(self)
         wanted = wants_websocket(self._head)
-        if wanted and self._registry.size >= limits.CONNECTIONS_MAX:
+        if wanted and (self._registry.size >= limits.CONNECTIONS_MAX or not self._fence.holds()):
             transport.write(_BUSY)
             transport.close()
             return

@@ -1,6 +1,6 @@
 """Frames that may be lost: how many are here, and who writes.
 
-They have no seq, are never stored, and go to the live readers alone.
+They have no seq, are never stored, and go to the live readers alone. Other nodes are told, and tell, a second later at most.
 """
 
 from parley_protocol.frames import Presence, Typing
@@ -11,21 +11,47 @@ from parley_server.gateway.rooms import Reader, Room
 from parley_server.gateway.wire import message
 
 
-def typing(room: Room, reader: Reader, account: AccountId, now: float) -> None:
-    """Tell a board's live readers that the account of ``reader`` writes; too often is dropped."""
+def typing(room: Room, reader: Reader | None, account: AccountId, now: float) -> bool:
+    """Tell a board's live readers that an account writes, all but ``reader``; too often is dropped, and answered with false."""
     if now - room.typing.get(account, float("-inf")) < limits.TYPING_S:
-        return
+        return False
     if len(room.typing) > limits.PENDING_EVENTS_MAX:
         room.typing.clear()
     room.typing[account] = now
     _drop_in(room, Kinds.TYPING, Typing(room.board, account), but=reader)
+    return True
 
 
-def presence(room: Room, count: int) -> None:
-    """Tell a board's live readers how many follow it, if that changed."""
+def presence(room: Room, count: int, now: float) -> None:
+    """Tell a board's live readers how many follow it on all nodes, if that changed; ``count``: on this one."""
+    for node, (online, until) in list(room.elsewhere.items()):
+        if until < now:
+            del room.elsewhere[node]
+        else:
+            count += online
     if count != room.counted:
         room.counted = count
         _drop_in(room, Kinds.PRESENCE, Presence(room.board, count))
+
+
+def counted(room: Room, node: str, online: int, now: float) -> None:
+    """Take in how many follow a board on another node."""
+    if online == 0:
+        room.elsewhere.pop(node, None)
+        return
+    if node not in room.elsewhere:
+        # It has only begun to count here, so it may not know of ours.
+        room.tell_at = 0.0
+    room.elsewhere[node] = (online, now + limits.PRESENCE_KEPT_S)
+
+
+def to_tell(room: Room, now: float) -> int | None:
+    """Return how many follow a board here if the other nodes are to be told now: it changed, or they would forget it."""
+    count = room.count()
+    if count == room.told and (count == 0 or now < room.tell_at):
+        return None
+    room.told, room.tell_at = count, now + limits.PRESENCE_AGAIN_S
+    return count
 
 
 def _drop_in(room: Room, kind: Kinds, frame: Presence | Typing, but: Reader | None = None) -> None:

@@ -8,8 +8,7 @@ The hub takes only events that the store returned, so it cannot send what is not
 """
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Final
 
 from parley_protocol import codes
@@ -20,9 +19,11 @@ from parley_server import limits
 from parley_server.domain.answers import Refused
 from parley_server.gateway import droppable
 from parley_server.gateway.counts import Counts
-from parley_server.gateway.healing import Healing
+from parley_server.gateway.fence import Fence
+from parley_server.gateway.healing import Healing, Unsure
 from parley_server.gateway.hotlog import HotLog, Kinds
 from parley_server.gateway.lagging import Lagging
+from parley_server.gateway.replies import Replies
 from parley_server.gateway.rooms import Group, Reader, Room, may_hold, segments
 from parley_server.gateway.suppressions import Claim, Suppressions
 from parley_server.gateway.tasks import Tasks
@@ -33,8 +34,10 @@ from parley_server.ports import BoardLog, Unavailable
 class Hub:
     """All rooms of this node. Every method runs on the event loop; only ``join`` waits for the store."""
 
-    def __init__(self, store: BoardLog) -> None:
+    def __init__(self, store: BoardLog, fence: Fence | None = None) -> None:
+        """``fence``: asked before anything leaves; ``None`` for one process alone."""
         self._store = store
+        self.fence: Final = fence or Fence()
         self._rooms: dict[BoardId, Room] = {}
         self._suppressions = Suppressions()
         self._tasks = Tasks()
@@ -43,8 +46,9 @@ class Hub:
         self._parting: dict[Reader, set[BoardId]] = {}
         self.counts: Final = Counts()
         self._healing = Healing(store, self.publish, self._tasks, self.counts)
-        self._lagging = Lagging(store, self._rooms, self._suppressions, self._tasks, self.counts)
+        self._lagging = Lagging(store, self._rooms, self._suppressions, self.fence, self._tasks, self.counts)
         self.paused: Final = self._lagging.paused
+        self._replies = Replies(self._control)
 
     # Readers come and go.
 
@@ -60,19 +64,23 @@ class Hub:
             Where it starts; ``bad_cursor`` if ``seq`` is beyond the head of this very log; ``limited`` if no room is left.
 
         Raises:
-            Unavailable: the head could not be read.
+            Unavailable: the head could not be read, or what the reader has from another node did not reach this one.
         """
         hot = await self._open(board)
         if isinstance(hot, Refused):
             return hot
+        room = self._rooms[board]
         # What the live readers have; fresher events follow to all at once.
-        head = self._rooms[board].flushed
+        head = room.flushed
         if seq is None:
             return BoardState(board, hot.epoch, head, recovered=True)
         if epoch is not None and epoch != hot.epoch:
             return BoardState(board, hot.epoch, head, recovered=False, gap=Gap(1, head, "epoch"))
         if seq > head:
-            return Refused(codes.BAD_CURSOR)
+            # It may have read on another node what is still on its way to this one.
+            if not await self._healing.reach(room, seq):
+                return Refused(codes.BAD_CURSOR)
+            head = room.flushed
         if head - seq > RESUME_EVENTS_MAX:
             gap = Gap(seq + 1, head - RESUME_EVENTS_MAX, "window")
             return BoardState(board, hot.epoch, head, recovered=False, gap=gap)
@@ -147,14 +155,9 @@ class Hub:
         ):
             self._accept(room, hot, room.pending.pop(following.seq))
 
-    @contextmanager
-    def unsure(self, board: BoardId) -> Iterator[None]:
+    def unsure(self, board: BoardId) -> Unsure:
         """Do inside what appends to the board's log: if the answer is lost, its readers get what was committed nevertheless."""
-        try:
-            yield
-        except Unavailable:
-            self.refresh(board)
-            raise
+        return Unsure(self.refresh, board)
 
     def refresh(self, board: BoardId) -> None:
         """Ask the store what a board has beyond its ring: something may have been committed that nobody could tell us of."""
@@ -163,15 +166,27 @@ class Hub:
             return
         self._healing.doubt(room)
 
-    def suppress(self, board: BoardId, post: PostId, *, reset: bool = True) -> Refused | None:
+    def reach(self, heads: Mapping[BoardId, int]) -> None:
+        """Take in how far the logs are in the store; what does not come by itself within a short while is read."""
+        for board, head in heads.items():
+            room = self._rooms.get(board)
+            if room is not None:
+                self._healing.expect(room, head)
+
+    def followed(self) -> list[BoardId]:
+        """Return the boards that somebody here follows."""
+        return [room.board for room in self._rooms.values() if room.count()]
+
+    def suppress(self, board: BoardId, post: PostId, *, reset: bool = True, ours: bool = True) -> Refused | None:
         """Hide a post from everything that leaves from now on, and tell its readers ahead of content (P2, P3).
 
         A connection whose unsent bytes may hold the body is reset; it meets the tombstone when it resumes.
 
         Args:
             reset: false for an author's own act, which is no reason to cut anybody off, the author first of all.
+            ours: false for an act of another node, which is never refused.
         """
-        match self._suppressions.claim(post):
+        match self._suppressions.claim(post, ours=ours):
             case Claim.FULL:
                 return Refused(codes.LIMITED, scope="retractions", retry_after_ms=1_000)
             case Claim.FURTHER:
@@ -211,6 +226,34 @@ class Hub:
         """End one ``suppress`` that led to nothing: the post may be shown again, unless another act hides it as well."""
         self._suppressions.lift(post)
 
+    def stopped(self, board: BoardId, post: PostId, seq: int, now: float, *, reset: bool) -> None:
+        """Take in that the event at ``seq`` stopped a post, whichever this node hears of first, and whether or not it hid it before.
+
+        Args:
+            reset: as in ``suppress``.
+        """
+        room = self._rooms.get(board)
+        if room is not None and (room.hot is None or room.hot.head < seq):
+            self.suppress(board, post, reset=reset, ours=False)
+            self.settle(post, now, seq)
+        else:
+            # The ring has the event, and perhaps a restoration after it.
+            self._suppressions.stopped(post, now, seq)
+
+    async def begin_anew(self) -> None:
+        """Make every ring anew, empty, at the head that the store knows; nobody may be reading.
+
+        Raises:
+            Unavailable: the store did not answer; nothing was changed.
+        """
+        for board, head in (await self._store.heads(list(self._rooms))).items():
+            room = self._rooms.get(board)
+            if room is not None and room.hot is not None:
+                room.hot = HotLog(board, room.hot.epoch, head)
+                room.flushed = head
+                room.fresh.clear()
+                room.pending.clear()
+
     def hides(self, post: PostId) -> bool:
         """Say whether nothing that leaves this node may show ``post``: every path that read from the store asks this last."""
         return post in self._suppressions
@@ -227,17 +270,31 @@ class Hub:
         """Send an encoded control frame to one connection."""
         self._control(reader, data)
 
-    def typing(self, reader: Reader, board: BoardId, account: AccountId, now: float) -> None:
-        """Tell the board's live readers that somebody writes; too often is dropped."""
+    def reply(self, reader: Reader, data: bytes) -> None:
+        """Send the encoded answer to a request: as ``control``, but joined with the connection's other answers of this turn."""
+        self._replies.add(reader, data)
+
+    def typing(self, reader: Reader | None, board: BoardId, account: AccountId, now: float) -> bool:
+        """Tell the board's live readers that somebody writes; too often is dropped, and answered with false."""
+        room = self._rooms.get(board)
+        return room is not None and droppable.typing(room, reader, account, now)
+
+    def counted(self, node: str, board: BoardId, online: int, now: float) -> None:
+        """Take in how many follow a board on another node."""
         room = self._rooms.get(board)
         if room is not None:
-            droppable.typing(room, reader, account, now)
+            droppable.counted(room, node, online, now)
+
+    def counts_to_tell(self, now: float) -> list[tuple[BoardId, int]]:
+        """Return how many follow which board here, as far as the other nodes are to be told now."""
+        told = ((room.board, droppable.to_tell(room, now)) for room in self._rooms.values())
+        return [(board, count) for board, count in told if count is not None]
 
     def sweep(self, now: float) -> None:
         """Once a second: presence, rings without readers, connections that take nothing, retractions that settled."""
         for room in list(self._rooms.values()):
             count = room.count()
-            droppable.presence(room, count)
+            droppable.presence(room, count, now)
             if count == 0:
                 room.idle_since = now if room.idle_since is None else room.idle_since
                 if now - room.idle_since > limits.RING_LINGER_S:
@@ -339,7 +396,10 @@ class Hub:
 
         The next flush comes no sooner than this one took, up to ``COALESCE_S_MAX``: an idle board writes at once, a busy one joins.
         """
+        self._replies.flush()
         room.flushing = False
+        if not self.fence.holds():
+            return
         fresh, room.fresh = room.fresh, []
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -365,7 +425,10 @@ class Hub:
         room.flush_at = ended + min(ended - began, limits.COALESCE_S_MAX)
 
     def _control(self, reader: Reader, data: bytes) -> None:
-        """Send on the control lane; a lane that is full ends the connection."""
+        """Send on the control lane, behind the answers that wait; a lane that is full ends the connection."""
+        if not self.fence.holds():
+            return
+        data = reader.lanes.take_replies() + data
         if not reader.lanes.paused:
             reader.says(len(data))
         if not reader.lanes.control(data):

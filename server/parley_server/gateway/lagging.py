@@ -14,6 +14,7 @@ from parley_protocol.frames import Edited, Event, Posted, Restored
 from parley_protocol.ids import BoardId
 from parley_server import limits
 from parley_server.gateway.counts import Counts
+from parley_server.gateway.fence import Fence
 from parley_server.gateway.hotlog import Kinds, kind_of
 from parley_server.gateway.lanes import Tail
 from parley_server.gateway.rooms import Reader, Room
@@ -33,11 +34,18 @@ class Lagging:
     """
 
     def __init__(
-        self, store: BoardLog, rooms: Mapping[BoardId, Room], suppressions: Suppressions, tasks: Tasks, counts: Counts
+        self,
+        store: BoardLog,
+        rooms: Mapping[BoardId, Room],
+        suppressions: Suppressions,
+        fence: Fence,
+        tasks: Tasks,
+        counts: Counts,
     ) -> None:
         self._store = store
         self._rooms = rooms
         self._suppressions = suppressions
+        self._fence = fence
         self._tasks = tasks
         self._counts = counts
         self._reads = asyncio.Semaphore(limits.CATCH_UPS_MAX)
@@ -88,7 +96,7 @@ class Lagging:
         lanes = reader.lanes
         for _ in range(limits.SEGMENTS_PER_TURN):
             lag = lanes.lag
-            if lag is None or lanes.paused or lanes.closed or reader.catching_up is not None:
+            if lag is None or lanes.paused or lanes.closed or reader.catching_up is not None or not self._fence.holds():
                 return
             if not lag.cursors:
                 lanes.lag = None
@@ -162,7 +170,7 @@ class Lagging:
             events = [event for event in events if event.seq <= room.flushed]
             form = reader.lanes.form
             while events and not reader.lanes.closed and room.board in reader.groups:
-                if reader.lanes.paused:
+                if reader.lanes.paused or not self._fence.holds():
                     # What is left is read again when the transport drains: nothing read earlier may be written later.
                     break
                 before = lag.cursors[room.board]

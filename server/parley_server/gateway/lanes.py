@@ -115,7 +115,7 @@ class Lanes:
         tail: present once it was behind, until the kernel's queue was seen empty.
     """
 
-    __slots__ = ("closed", "form", "lag", "paused", "sink", "tail")
+    __slots__ = ("_replies", "closed", "form", "lag", "paused", "sink", "tail")
 
     def __init__(self, form: int, sink: Sink) -> None:
         self.form = form
@@ -124,6 +124,21 @@ class Lanes:
         self.closed = False
         self.lag: Lag | None = None
         self.tail: Tail | None = None
+        # Answers of this turn; bounded by the requests that a connection may have under way.
+        self._replies: list[bytes] | None = None
+
+    def reply(self, data: bytes) -> bool:
+        """Keep an answer until ``take_replies``; true if it is the first."""
+        if self._replies is None:
+            self._replies = [data]
+            return True
+        self._replies.append(data)
+        return False
+
+    def take_replies(self) -> bytes:
+        """Return the answers that wait, joined; they wait no longer."""
+        replies, self._replies = self._replies, None
+        return b"".join(replies) if replies else b""
 
     def control(self, data: bytes) -> bool:
         """Send a control frame ahead of all content; false if the lane is full, and the connection must be closed."""

@@ -12,6 +12,7 @@ from parley_protocol.codes import Code
 from parley_protocol.frames import Beat, ServerFrame
 from parley_protocol.ids import AccountId, SessionId
 from parley_protocol.limits import BEAT_MS
+from parley_server import limits
 from parley_server.clock import World
 from parley_server.gateway.hub import Hub
 from parley_server.gateway.rooms import Reader
@@ -61,6 +62,7 @@ class Registry:
         self._by_account: defaultdict[AccountId, set[Member]] = defaultdict(set)
         self._deadlines: dict[Expiring, float] = {}
         self._turn = 0
+        self._closed: dict[SessionId, float] = {}
         self.size = 0
 
     def enter(self, member: Member) -> None:
@@ -86,6 +88,35 @@ class Registry:
     def of(self, account: AccountId) -> tuple[Member, ...]:
         """Return the open connections of an account."""
         return tuple(self._by_account.get(account, ()))
+
+    def close_session(self, account: AccountId | None, session: SessionId) -> None:
+        """Close the connections of a revoked session, and those of it that are about to enter; ``account``: whose, if known."""
+        if len(self._closed) >= limits.CLOSED_SESSIONS_MAX:
+            del self._closed[next(iter(self._closed))]
+        self._closed[session] = asyncio.get_running_loop().time()
+        for member in self.everyone() if account is None else self.of(account):
+            if member.session == session:
+                member.close(codes.REVOKED)
+
+    def closed(self, session: SessionId) -> bool:
+        """Say whether a session was revoked a moment ago: who read it from the store before that does not know."""
+        return session in self._closed
+
+    def send_away(self, code: Code, spread_ms: int, *, reset: bool) -> None:
+        """Close every connection and ask it to come back, spread over a while.
+
+        Args:
+            reset: for a node that fell silent: unsent bytes do not leave any more, and who was about to enter does not.
+        """
+        members = self.everyone()
+        for place, member in enumerate(members):
+            if reset and member.reader.lanes.sink.unsent():
+                member.reader.cut(codes.STALE)
+            else:
+                member.close(code, after_ms=spread_ms * place // len(members))
+        if reset:
+            for who in list(self._deadlines):
+                who.expire()
 
     def everyone(self) -> list[Member]:
         """Return all connections."""
@@ -116,6 +147,8 @@ class Registry:
         for who in [who for who, deadline in self._deadlines.items() if deadline <= now]:
             del self._deadlines[who]
             who.expire()
+        for session in [session for session, at in self._closed.items() if now - at > limits.CLOSED_SESSIONS_S]:
+            del self._closed[session]
         at_us = self._world.now_us()
         self._turn = (self._turn + 1) % _SLICES
         cache: dict[tuple[int, tuple[tuple[str, int], ...]], bytes] = {}

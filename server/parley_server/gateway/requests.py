@@ -16,6 +16,7 @@ from parley_protocol.frames import BoardState, ClientFrame, Error, Held, Ok, Pon
 from parley_protocol.ids import AccountId, BoardId
 from parley_server.domain.access import Act, may
 from parley_server.domain.answers import Refused
+from parley_server.domain.hints import Typed
 from parley_server.domain.takedowns import Filed
 from parley_server.gateway.desk import Desk
 from parley_server.gateway.hotlog import kinds_of
@@ -37,6 +38,10 @@ class Asker(Protocol):
         """Send a frame on the control lane."""
         ...
 
+    def reply(self, frame: ServerFrame) -> None:
+        """Send the answer to a request, joined with this connection's other answers of this turn."""
+        ...
+
     def refuse(self, re: RequestRef | None, no: Refused) -> None:
         """Send a domain's no."""
         ...
@@ -53,6 +58,8 @@ class Asker(Protocol):
 def begin(desk: Desk, asker: Asker, frame: ClientFrame) -> None:
     """Answer at once what needs no waiting; begin the rest."""
     match frame:
+        case frames.Post():  # First, since each pattern is a question asked in turn, and most frames are posts.
+            asker.request(frame.id, _answered(desk, asker, frame))
         case frames.Hello():
             asker.send(Error(codes.AGAIN.name, codes.AGAIN.says))
         case frames.Ping():
@@ -102,15 +109,15 @@ async def _answered(desk: Desk, asker: Asker, frame: ClientFrame) -> None:
             raise AssertionError(f"{frame.type} is answered elsewhere")
     match done:
         case Ok() | Held():
-            asker.send(done)
+            asker.reply(done)
         case Filed():
             seq = done.event.seq if done.event is not None else None
             case = done.case
-            asker.send(Ok(frame.id, post=done.post, seq=seq, rev=case.rev, takedown=done.takedown, case=case.case))
+            asker.reply(Ok(frame.id, post=done.post, seq=seq, rev=case.rev, takedown=done.takedown, case=case.case))
         case Refused():
             asker.refuse(frame.id, done)
         case None:
-            asker.send(Ok(frame.id))
+            asker.reply(Ok(frame.id))
         case _:
             assert_never(done)
 
@@ -158,7 +165,8 @@ def _typing(desk: Desk, asker: Asker, frame: frames.Typing) -> None:
     if no is not None or person.account is None:
         asker.refuse(None, no or Refused(codes.UNAUTHENTICATED))
         return
-    desk.hub.typing(asker.reader, frame.board, person.account, asyncio.get_running_loop().time())
+    if desk.hub.typing(asker.reader, frame.board, person.account, asyncio.get_running_loop().time()):
+        desk.others.tell(Typed(frame.board, person.account))
 
 
 def _read(desk: Desk, asker: Asker, frame: frames.Read) -> None:

@@ -34,6 +34,8 @@ class Room:
         pending: committed events whose predecessor is not here yet, by seq.
         unsure: something may be committed that nobody could tell this node of.
         stalled: readers that are behind on this board; their cursors are in their ``Lag``.
+        elsewhere: for each other node, how many follow the board there, and until when that counts.
+        told: how many the other nodes were told, and ``tell_at``: when they are told again.
     """
 
     board: BoardId
@@ -50,6 +52,9 @@ class Room:
     unsure: bool = False
     idle_since: float | None = None
     counted: int = -1
+    elsewhere: dict[str, tuple[int, float]] = field(default_factory=dict)
+    told: int = 0
+    tell_at: float = 0.0
     typing: dict[AccountId, float] = field(default_factory=dict)
 
     def readers(self) -> Iterable["Reader"]:

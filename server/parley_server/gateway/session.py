@@ -4,8 +4,8 @@ Requests of one connection start in the order in which they came and run beside 
 """
 
 import asyncio
-from collections.abc import Awaitable, Coroutine
-from typing import Any, Final
+from collections.abc import Coroutine
+from typing import Any, Final, cast
 
 import structlog
 
@@ -90,6 +90,8 @@ class Session:
 
     def received(self, data: bytes) -> None:
         """Take one message: answer what cannot be read, hand on what can."""
+        if not self._desk.hub.fence.holds():
+            return  # Every connection of this node is about to be closed; what was asked is asked again elsewhere.
         try:
             frame = decode_client(FORMATS[self.reader.lanes.form], data)
         except ProtocolError as error:
@@ -136,13 +138,19 @@ class Session:
         if not lanes.closed:
             self._desk.hub.control(self.reader, message(frame, lanes.form))
 
+    def reply(self, frame: ServerFrame) -> None:
+        """Send the answer to a request, joined with this connection's other answers of this turn."""
+        lanes = self.reader.lanes
+        if not lanes.closed:
+            self._desk.hub.reply(self.reader, message(frame, lanes.form))
+
     def close(self, code: Code, *, after_ms: int | None = None) -> None:
         """Say why, then close."""
         lanes = self.reader.lanes
         if lanes.closed:
             return
         if not lanes.paused:
-            lanes.sink.write(message(Bye(code.name, code.says, after_ms), lanes.form))
+            lanes.sink.write(lanes.take_replies() + message(Bye(code.name, code.says, after_ms), lanes.form))
         self._desk.hub.drop(self.reader)
         self._socket.close(code)
 
@@ -179,7 +187,7 @@ class Session:
 
     def request(self, re: RequestRef, work: Coroutine[Any, Any, None]) -> None:
         """Run a request; with too many under way, the socket is not read until one is done."""
-        self._run(self._guarded(re, work))
+        self._run(re, work)
         if len(self._tasks) >= limits.REQUESTS_MAX:
             self._socket.pause_reading()
 
@@ -188,7 +196,7 @@ class Session:
     def _before_welcome(self, frame: ClientFrame, backlog: list[ClientFrame]) -> None:
         if isinstance(frame, frames.Hello) and not backlog:
             backlog.append(frame)
-            self._run(self._welcome(frame))
+            self._run(None, self._welcome(frame))
         elif not backlog:
             self.close(codes.HELLO_FIRST)
         elif len(backlog) > limits.REQUESTS_MAX:
@@ -240,6 +248,9 @@ class Session:
             if no is not None:
                 self.send(Error(no.code.name, no.code.says, scope=state.board))
         starts = [start for start in starts if may(person, Act.READ, desk.directory.board(start[0].board)) is None]
+        if desk.registry.closed(self.session):
+            self.close(codes.REVOKED)
+            return
         desk.registry.met(self)
         desk.registry.enter(self)
         states = tuple(state for state, _ in starts)
@@ -274,31 +285,29 @@ class Session:
             self.refuse(re, Refused(codes.LIMITED, scope="frames", retry_after_ms=wait))
         return True
 
-    async def _guarded(self, re: RequestRef, work: Awaitable[None]) -> None:
-        """Answer for a world that is down, and for our own mistakes, with the request's id."""
+    def _run(self, re: RequestRef | None, work: Coroutine[Any, Any, None]) -> None:
+        # Held here, since the loop's own reference is weak.
+        self._tasks.add(asyncio.get_running_loop().create_task(self._guarded(re, work)))
+
+    async def _guarded(self, re: RequestRef | None, work: Coroutine[Any, Any, None]) -> None:
+        """Do a request's work, and answer with its id for a world that is down; ``None`` stands for hello, whose failure ends it all."""
         try:
-            await work
-        except Unavailable as error:
-            log.warning("unavailable", account=self.account, cause=str(error))
-            self.refuse(re, Refused(codes.UNAVAILABLE, retry_after_ms=1_000))
-
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if len(self._tasks) == limits.REQUESTS_MAX - 1:
-            self._socket.resume_reading()
-        if task.cancelled() or (error := task.exception()) is None:
-            return
-        if isinstance(error, Unavailable):
-            self.close(codes.OVERLOADED, after_ms=1_000)
-            return
-        # The task boundary: our mistake, logged once; the client comes back to a fresh session.
-        log.error("session_failed", account=self.account, session=self.session, exc_info=error)
-        self.close(codes.INTERNAL)
+            try:
+                await work
+            except Unavailable as error:
+                if re is None:
+                    self.close(codes.OVERLOADED, after_ms=1_000)
+                else:
+                    log.warning("unavailable", account=self.account, cause=str(error))
+                    self.refuse(re, Refused(codes.UNAVAILABLE, retry_after_ms=1_000))
+        except Exception as error:  # The task boundary: our mistake, logged once; the client comes back to a fresh session.
+            log.error("session_failed", account=self.account, session=self.session, exc_info=error)
+            self.close(codes.INTERNAL)
+        finally:
+            # Here and not in a callback of the task, which would be one more step of the loop for every request.
+            self._tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+            if len(self._tasks) == limits.REQUESTS_MAX - 1:
+                self._socket.resume_reading()
 
 
 def may_stay(person: Person) -> Refused | None:

@@ -31,15 +31,22 @@ class Hidden:
         claims: retractions and deletions whose outcome is not known; while there is one, nothing of the post leaves.
         seq: the greatest committed event that stopped it; only what comes after it may leave.
         until: from when on it may be forgotten; ``None`` while nothing is committed.
+        restored: the greatest committed event that showed it again; what was read before that one may show it as well.
     """
 
     claims: int = 1
     seq: float = float("inf")
     until: float | None = None
+    restored: int = 0
+
+    @property
+    def shown(self) -> bool:
+        """Whether a restoration is the last that is known of it."""
+        return self.claims == 0 and self.seq < self.restored
 
     def covers(self, event: Event) -> bool:
         """Say whether ``event`` may not show its body."""
-        return self.claims > 0 or event.seq < self.seq
+        return self.claims > 0 or (event.seq < self.seq and not self.shown)
 
     def stopped_at(self, seq: int) -> None:
         """Note where the post was stopped; of several places the last one counts."""
@@ -56,15 +63,17 @@ class Suppressions:
         return len(self._hidden)
 
     def __contains__(self, post: PostId) -> bool:
-        return post in self._hidden
+        hidden = self._hidden.get(post)
+        return hidden is not None and not hidden.shown
 
-    def claim(self, post: PostId) -> Claim:
-        """Hide a post for one act, which ``settle`` or ``lift`` ends."""
+    def claim(self, post: PostId, *, ours: bool = True) -> Claim:
+        """Hide a post for one act, which ``settle`` or ``lift`` ends. The bound is for acts of ``ours``: other nodes keep to their own."""
         hidden = self._hidden.get(post)
         if hidden is not None:
+            said = not hidden.shown
             hidden.claims += 1
-            return Claim.FURTHER
-        if len(self._hidden) >= SUPPRESSED_MAX:
+            return Claim.FURTHER if said else Claim.FIRST
+        if ours and len(self._hidden) >= SUPPRESSED_MAX:
             return Claim.FULL
         self._hidden[post] = Hidden()
         return Claim.FIRST
@@ -85,6 +94,14 @@ class Suppressions:
             hidden.claims = max(0, hidden.claims - 1)
             if hidden.claims == 0 and hidden.until is None:
                 del self._hidden[post]
+
+    def stopped(self, post: PostId, now: float, seq: int) -> None:
+        """Note that the event at ``seq`` stopped a post, where no claim said so before: queries that began earlier may carry its body."""
+        hidden = self._hidden.get(post)
+        if hidden is None:
+            hidden = self._hidden[post] = Hidden(claims=0)
+        hidden.stopped_at(seq)
+        hidden.until = now + SUPPRESSED_LINGER_S
 
     def covers(self, event: Event) -> bool:
         """Say whether the body of an event's post may not leave."""
@@ -110,8 +127,8 @@ class Suppressions:
         if isinstance(event, Retracted | Deleted):
             hidden.stopped_at(event.seq)
         elif isinstance(event, Restored) and not hidden.covers(event):
-            # What was read before it and is still on its way may show the post as well.
-            del self._hidden[event.post]
+            # Not forgotten yet: what stopped it may be heard of once more.
+            hidden.restored = max(hidden.restored, event.seq)
 
     def sweep(self, now: float) -> None:
         """Forget the posts whose time is up."""

@@ -16,11 +16,13 @@ from parley_server import limits
 from parley_server.clock import World
 from parley_server.domain.access import Act, administers, may, may_appoint
 from parley_server.domain.answers import Refused
+from parley_server.domain.hints import BoardChanged, PersonChanged, SessionClosed
 from parley_server.domain.people import AccountState, Board, BoardRole, BoardState, Level, Person, SiteRole, Visibility
 from parley_server.domain.verdict import Allow, Flag, Refuse, Unjudged, Withhold
 from parley_server.gateway.registry import Registry
 from parley_server.inspection.stage import Stage
 from parley_server.pipeline.directory import Directory
+from parley_server.pipeline.others import Others
 from parley_server.ports import Item, People, Session
 
 NO_BOARD: Final = BoardId("")
@@ -58,6 +60,7 @@ class Accounts:
     store: People
     directory: Directory
     registry: Registry
+    others: Others
     world: World
     hasher: PasswordHasher = field(default_factory=PasswordHasher)
     inspection: Stage = field(default_factory=Stage)
@@ -117,23 +120,22 @@ class Accounts:
         return session
 
     async def sign_out(self, session: Session) -> None:
-        """Revoke a session and close its connections."""
+        """Revoke a session and close its connections, on every node before this returns."""
         await self.store.close_session(session.session)
-        for member in self.registry.of(session.account):
-            if member.session == session.session:
-                member.close(codes.REVOKED)
+        self.registry.close_session(session.account, session.session)
+        await self.others.everywhere(SessionClosed(session.account, session.session))
 
     async def change(
         self, by: Person, account: AccountId, *, role: SiteRole | None, state: AccountState | None, level: Level | None
     ) -> Person | Refused:
-        """Change an account; only administrators. Open connections are bound before this returns."""
+        """Change an account; only administrators. Open connections are bound, on every node, before this returns."""
         no = administers(by)
         if no is None and by.account == account and (role or state):
             no = Refused(codes.FORBIDDEN, "Nobody changes their own role or state.")
         no = no or await self.store.set_account(account, role=role, state=state, level=level)
         if no is not None:
             return no
-        await self.directory.person_changed(account)
+        await self._person_changed(account)
         return await self.store.person(account) or Refused(codes.NO_ACCOUNT)
 
     async def found_board(self, by: Person, slug: str, name: str, summary: str, visibility: Visibility) -> Board | Refused:
@@ -150,14 +152,14 @@ class Accounts:
         no = await self.store.create_board(board, by.account)
         if no is not None:
             return no
-        self.directory.board_changed(board)
-        await self.directory.person_changed(by.account)
+        await self._board_changed(board.id)
+        await self._person_changed(by.account)
         return board
 
     async def change_board(
         self, by: Person, board_id: BoardId, *, name: str | None, summary: str | None, state: BoardState | None
     ) -> Board | Refused:
-        """Change a board's face or state; its managers. Open connections are bound before this returns."""
+        """Change a board's face or state; its managers. Open connections are bound, on every node, before this returns."""
         board = self.directory.board(board_id)
         no = may(by, Act.MANAGE, board) or (_bad_name(name, "name") if name is not None else None)
         no = no or await self._face(by, board_id, name, summary)
@@ -172,11 +174,11 @@ class Accounts:
         no = await self.store.set_board(changed)
         if no is not None:
             return no
-        self.directory.board_changed(changed)
+        await self._board_changed(board_id)
         return changed
 
     async def give_role(self, by: Person, board: BoardId, account: AccountId, role: BoardRole) -> Refused | None:
-        """Give a role on a board; its managers. Open connections of the account are bound before this returns."""
+        """Give a role on a board; its managers. Open connections of the account are bound, on every node, before this returns."""
         whose = await self.store.person(account)
         now = BoardRole.MEMBER if whose is None else whose.boards.get(board, BoardRole.MEMBER)
         no = may_appoint(by, self.directory.board(board), now, role)
@@ -186,10 +188,20 @@ class Accounts:
             return no or Refused(codes.UNAUTHENTICATED)
         no = await self.store.set_role(board, account, role, by.account, self.world.now_us())
         if no is None:
-            await self.directory.person_changed(account)
+            await self._person_changed(account)
         return no
 
     # Inside.
+
+    async def _person_changed(self, account: AccountId) -> None:
+        """Bind the open connections of an account to its committed change, here first (P14)."""
+        await self.directory.person_changed(account)
+        await self.others.everywhere(PersonChanged(account))
+
+    async def _board_changed(self, board: BoardId) -> None:
+        """Bind every open connection to a board's committed change, here first (P14)."""
+        await self.directory.board_changed(board)
+        await self.others.everywhere(BoardChanged(board))
 
     async def _inspected(self, text: str, scope: str, board: BoardId = NO_BOARD, by: AccountId | None = None) -> Refused | None:
         """Ask the rules for names. What they stop is not taken; nothing of it is stored, so nothing is recorded: another may be tried.

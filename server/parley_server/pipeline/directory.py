@@ -22,14 +22,17 @@ class Directory:
         self._present: Counter[AccountId] = Counter()
         # How often a present account changed: an answer of the store that was on its way meanwhile is not taken.
         self._changes: Counter[AccountId] = Counter()
+        self._board_changes: Counter[BoardId] = Counter()
         self.on_person: list[Callable[[AccountId], None]] = []
         """Called when a present account changed."""
         self.on_board: list[Callable[[BoardId], None]] = []
         """Called when a board changed."""
 
     async def load(self) -> None:
-        """Read every board."""
+        """Read every board, and everybody who is present."""
         self._boards = {board.id: board for board in await self._store.boards()}
+        for account in list(self._present):
+            await self.person_changed(account)
 
     def board(self, board: BoardId) -> Board | None:
         """Return a board."""
@@ -97,8 +100,15 @@ class Directory:
             if self._changes[account] == changes:
                 return person
 
-    def board_changed(self, board: Board) -> None:
+    async def board_changed(self, board_id: BoardId) -> None:
         """Take in a committed new or changed board, and bind the open connections."""
-        self._boards[board.id] = board
-        for bind in self.on_board:
-            bind(board.id)
+        self._board_changes[board_id] += 1
+        while True:
+            changes = self._board_changes[board_id]
+            board = await self._store.board(board_id)
+            if self._board_changes[board_id] == changes:
+                break  # Else it changed again, perhaps on another node, while the answer was on its way.
+        if board is not None:
+            self._boards[board_id] = board
+            for bind in self.on_board:
+                bind(board_id)

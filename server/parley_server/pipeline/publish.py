@@ -29,7 +29,7 @@ from parley_server.pipeline.directory import Directory
 from parley_server.pipeline.rates import Rates
 from parley_server.pipeline.rulebook import Rulebook
 from parley_server.pipeline.slowdowns import SlowDowns
-from parley_server.ports import BoardLog, Item, People, Takedowns
+from parley_server.ports import BoardLog, Item, People, Takedowns, Unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ class Publisher:
         return self._answered(frame.id, frame.post, done)
 
     async def delete(self, person: Person, frame: frames.Delete) -> Ok | Refused:
-        """Remove one's own post: committed, then out of everything that leaves, as a retraction is."""
+        """Remove one's own post: committed, then out of everything that leaves any node, as a retraction is."""
         info = await self.log.info(frame.post)
         no = self._own(person, info, Act.DELETE)
         if no is not None or info is None or person.account is None:
@@ -159,9 +159,7 @@ class Publisher:
             done = await self.log.delete(frame.post, person.account, self.world.now_us())
         if isinstance(done, Refused):
             return done
-        self.hub.suppress(info.board, frame.post, reset=False)
-        self.hub.publish(done)
-        self.announcer.settled(frame.post, done.seq)
+        await self.announcer.hidden(self.announcer.deleted(done))
         return Ok(frame.id, post=frame.post, seq=done.seq)
 
     async def react(self, person: Person, frame: frames.React) -> Ok | Refused:
@@ -177,7 +175,7 @@ class Publisher:
             return done
         if done is None:
             return Ok(frame.id, post=frame.post)
-        self.hub.publish(done)
+        self.announcer.committed(done)
         return Ok(frame.id, post=frame.post, seq=done.seq)
 
     # Inside.
@@ -197,10 +195,10 @@ class Publisher:
         """Let the readers see what was committed, and make the author's answer of it."""
         match done:
             case Posted():
-                self.hub.publish(done)
+                self.announcer.committed(done)
                 return Ok(re, post=done.post, seq=done.seq, at=done.at)
             case frames.Edited():
-                self.hub.publish(done)
+                self.announcer.committed(done)
                 return Ok(re, post=done.post, seq=done.seq, rev=done.rev)
             case Repeat(state=PostState.HELD):
                 return Held(re, done.post)
@@ -278,7 +276,13 @@ class Publisher:
         return AuthorFacts(history.created_at_us, str(person.level), roles, history.posts, history.restricted_at_us)
 
     def _still(self, person: Person, board: BoardId) -> Refused | None:
-        """Ask for access with what is known now of the person and the board."""
+        """Ask for access with what is known now of the person and the board.
+
+        Raises:
+            Unavailable: this node fell silent meanwhile, and knows nothing.
+        """
+        if not self.hub.fence.holds():
+            raise Unavailable("this node fell silent")
         now = self.directory.known(person)
         return may(now, Act.PUBLISH, self.directory.board(board), verified_only=self.verified_only)
 

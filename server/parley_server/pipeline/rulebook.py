@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 from parley_protocol import codes
 from parley_protocol.ids import AccountId
 from parley_server.domain.answers import Refused
+from parley_server.domain.hints import RulesChanged
 from parley_server.domain.rule_document import parse
 from parley_server.domain.rule_lint import doubts
 from parley_server.domain.rule_lists import Lists, lists_of, pinned, unpinned, with_lists
 from parley_server.domain.rules import BadRule, Mode, Policy, Rule, StoredRule, TermList, judging
 from parley_server.inspection.ruleset import Memory, RuleSet, check_examples, check_size, compile_rules, fault
 from parley_server.inspection.stage import Stage
+from parley_server.pipeline.others import Others
 from parley_server.ports import Activation, Rules
 
 Document = Mapping[str, object]
@@ -45,18 +47,20 @@ class Rulebook:
         rules: where they are stored.
         stage: what is to judge by them.
         clock: microseconds since the epoch.
-        node: this process's name, as it stands in acknowledgements.
+        others: the nodes that judge beside this one.
         two_people: whether a rule goes live only once somebody other than its author approved it.
     """
 
-    def __init__(self, rules: Rules, stage: Stage, clock: Callable[[], int], node: str, *, two_people: bool = False) -> None:
+    def __init__(self, rules: Rules, stage: Stage, clock: Callable[[], int], others: Others, *, two_people: bool = False) -> None:
         self._rules = rules
         self._stage = stage
+        self._others = others
         self._clock = clock
         self._two_people = two_people
         self._memory = Memory()
         self._policies: dict[str, Policy] = {}
-        self._in_force = InForce(node, stage.ruleset.version, clock())
+        self._in_force = InForce(others.node, stage.ruleset.version, clock())
+        self._reading = asyncio.Lock()
         # Held across the store and the compiler: changes are rare, and each one is made from the set that the one before left.
         self._changing = asyncio.Lock()
 
@@ -70,9 +74,10 @@ class Rulebook:
         return self._policies.get(policy_id)
 
     async def put_policy(self, policy: Policy, by: AccountId | None) -> Policy:
-        """Add a policy to the catalogue, or a new version of one; returns it with its version."""
+        """Add a policy to the catalogue, or a new version of one; returns it with its version once every node knows it."""
         stored = await self._rules.put_policy(policy, by, self._clock())
-        self._policies[stored.id] = stored
+        await self.load_policies()
+        await self._others.everywhere(RulesChanged(self._in_force.ruleset))
         return stored
 
     async def load(self) -> InForce:
@@ -97,7 +102,7 @@ class Rulebook:
             return rule
         if rule.head.policy not in self._policies:
             # Another node may have added it.
-            await self._load_policies()
+            await self.load_policies()
         if rule.head.policy not in self._policies:
             return Refused(codes.NO_POLICY, f"The catalogue has no policy {rule.head.policy}.", scope="policy")
         return rule.head.id, await self._rules.add(rule.document, rule.head.id, by, self._clock())
@@ -146,6 +151,7 @@ class Rulebook:
                 return compiled
             at_us = self._clock()
             ruleset = await self._rules.activate(rule_id, stored.version, by, at_us, shadow=shadow)
+            self._others.tell(RulesChanged(ruleset))
             await self._use(compiled, ruleset)
             return Activation(rule, ruleset, at_us)
 
@@ -161,6 +167,7 @@ class Rulebook:
             ruleset = await self._rules.retire(rule_id, by, self._clock())
             if ruleset is None:
                 return Refused(codes.NO_RULE)
+            self._others.tell(RulesChanged(ruleset))
             await self._use(compiled, ruleset)
             return ruleset
 
@@ -182,6 +189,21 @@ class Rulebook:
         """Read a document with the lists that it names, and try its examples."""
         return await self._read(document, version)
 
+    async def judging(self, ruleset: int) -> list[InForce]:
+        """Wait until every living node judges by a rule set or a later one; returns those that do, this one first (P12).
+
+        Raises:
+            Unavailable: the store did not answer.
+        """
+        others = await self._others.judging(ruleset)
+        return [self._in_force, *(InForce(state.node, state.ruleset, state.ruleset_at_us) for state in others)]
+
+    async def load_policies(self) -> None:
+        """Take in the catalogue as it is stored."""
+        # One after the other: an older answer must not replace a newer one.
+        async with self._reading:
+            self._policies = {policy.id: policy for policy in await self._rules.policies()}
+
     async def _use(self, compiled: RuleSet, version: int) -> None:
         """Put a set in force that was compiled for the version after the one that was read."""
         if compiled.version == version:
@@ -190,12 +212,11 @@ class Rulebook:
             # Another node changed the rules between the reading and the storing: what was compiled is not the whole of it.
             await self._load()
 
-    async def _load_policies(self) -> None:
-        self._policies = {policy.id: policy for policy in await self._rules.policies()}
-
     async def _load(self) -> None:
-        await self._load_policies()
+        await self.load_policies()
         version, in_force = await self._rules.in_force()
+        if version == self._in_force.ruleset:
+            return
         compiled = await self._compiled(version, in_force, None)
         if isinstance(compiled, BadRule):
             raise CannotCompile("*", compiled)

@@ -1,6 +1,6 @@
 """What moderators do: retract, restore, release, refuse, decide; and what others ask of them: reports, appeals.
 
-A retraction hides first, commits second, publishes third (decision 0003). A suppression whose transaction fails stays in force and is
+A retraction hides first, commits second, publishes third (decision 0003), and is answered once every node hides (decision 0022). A suppression whose transaction fails stays in force and is
 tried again until it is committed or refused; the moderator who waits is told that it is not recorded yet.
 """
 
@@ -12,7 +12,7 @@ import structlog
 
 from parley_protocol import codes, frames
 from parley_protocol.frames import Ok
-from parley_protocol.ids import BoardId, CaseId, PostId, TakedownId
+from parley_protocol.ids import CaseId, PostId, TakedownId
 from parley_server import limits
 from parley_server.clock import World
 from parley_server.domain.access import Act, may
@@ -37,6 +37,7 @@ from parley_server.domain.verdict import Stage
 from parley_server.gateway.hub import Hub
 from parley_server.pipeline.announce import Announcer
 from parley_server.pipeline.directory import Directory
+from parley_server.pipeline.others import HidingAct
 from parley_server.pipeline.rulebook import Rulebook
 from parley_server.ports import Alerts, BoardLog, Takedowns, Unavailable
 
@@ -58,10 +59,11 @@ class Moderation:
     unrecorded: dict[PostId, asyncio.Task[None]] = field(default_factory=dict)
 
     async def retract(self, person: Person, post: PostId, policy: str, reason: str, at: CaseAt | None = None) -> Filed | Refused:
-        """Stop a published post everywhere: hidden on return of the first step, recorded on return.
+        """Stop a published post everywhere: hidden here on return of the first step, recorded and hidden on every node on return.
 
         Raises:
-            Unavailable: it is hidden, and stays so; the record is being written and will follow.
+            Unavailable: it is hidden, and stays so; the record is being written and will follow, or is written and another node has not
+                said that it hides the post.
         """
         info = await self._mine(person, post)
         if isinstance(info, Refused):
@@ -72,20 +74,23 @@ class Moderation:
         if info.state is not PostState.PUBLISHED:
             return Refused(codes.POST_STOPPED)
         detected = self.world.now_us()
-        no = self.hub.suppress(info.board, post)
-        if no is not None:
-            return no
+        act = self.announcer.hide(info.board, post)
+        if isinstance(act, Refused):
+            return act
         restriction = self._restriction(person, Kind.RETRACT, policy, reason, detected, at)
         try:
             filed = await self.takedowns.retract(post, restriction)
         except Unavailable:
-            self._retry(info.board, post, restriction)
+            self._retry(act, restriction)
             raise
         except asyncio.CancelledError:
             # Whether it was committed is not known: find out by doing it again, out of reach of this request.
-            self._retry(info.board, post, restriction)
+            self._retry(act, restriction)
             raise
-        return self._retracted(post, filed)
+        done = self._retracted(act, filed)
+        if isinstance(done, Filed):
+            await self.announcer.hidden(act)
+        return done
 
     async def restore(self, person: Person, post: PostId, reason: str, at: CaseAt | None = None) -> Filed | Refused:
         """Undo a retraction: the same post, at a new seq."""
@@ -159,7 +164,7 @@ class Moderation:
         done = await self.alerts.claim(CaseAt(frame.case, frame.rev), person.account, self.world.now_us())
         if isinstance(done, Refused):
             return done
-        self.announcer.alerts.changed(done)
+        self.announcer.moved(done)
         return Ok(frame.id, case=done.case, rev=done.rev)
 
     async def report(self, person: Person, post: PostId, text: str) -> Filed | Refused:
@@ -202,17 +207,19 @@ class Moderation:
 
     # Inside.
 
-    def _retry(self, board: BoardId, post: PostId, restriction: Restriction) -> None:
+    def _retry(self, act: HidingAct, restriction: Restriction) -> None:
         """Write the record of a suppression that is in force, until it is committed or refused."""
+        post = act.hint.post
         if post not in self.unrecorded:
-            task = asyncio.get_running_loop().create_task(self._record(board, post, restriction))
+            task = asyncio.get_running_loop().create_task(self._record(act, restriction))
             self.unrecorded[post] = task
             task.add_done_callback(lambda _: self.unrecorded.pop(post, None))
         else:
             # The one that is tried already keeps it hidden.
-            self.hub.lift(post)
+            self.announcer.lifted(act)
 
-    async def _record(self, board: BoardId, post: PostId, restriction: Restriction) -> None:
+    async def _record(self, act: HidingAct, restriction: Restriction) -> None:
+        post = act.hint.post
         tries = 0
         while True:
             await asyncio.sleep(limits.RETRY_S[min(tries, len(limits.RETRY_S) - 1)])
@@ -224,21 +231,21 @@ class Moderation:
                 continue
             if isinstance(filed, Refused):
                 # An earlier try was committed without our knowing: its event is in the log.
-                self.hub.refresh(board)
-            self._retracted(post, filed)
+                self.hub.refresh(act.hint.board)
+            self._retracted(act, filed)
             return
 
-    def _retracted(self, post: PostId, filed: Filed | Refused) -> Filed | Refused:
+    def _retracted(self, act: HidingAct, filed: Filed | Refused) -> Filed | Refused:
         """Announce a retraction, or take the suppression back if the store refused it."""
         if isinstance(filed, Refused):
             # Stopped by somebody else meanwhile: then it stays hidden, and is settled like theirs.
             if filed.code is codes.POST_STOPPED:
-                self.announcer.settled(post)
+                self.announcer.settled(act)
             else:
-                self.hub.lift(post)
+                self.announcer.lifted(act)
             return filed
         # Before its event is published: that one may be followed at once by a restoration which waits for it.
-        self.announcer.settled(post, filed.event.seq if filed.event is not None else None)
+        self.announcer.settled(act, filed.event.seq if filed.event is not None else None)
         self.announcer.filed(filed)
         return filed
 

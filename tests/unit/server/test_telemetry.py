@@ -2,10 +2,12 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import fields
 
 import pytest
 import structlog
 
+from parley_server.bus.counts import Counts as BusCounts
 from parley_server.domain.verdict import Allow, Withhold
 from parley_server.gateway.counts import Counts
 from parley_server.telemetry import Sources, Telemetry, set_up_logs
@@ -34,6 +36,19 @@ def test_the_page_shows_what_the_sources_say_when_it_is_asked_for() -> None:
     assert "parley_connections 7.0" in page
     assert "parley_alert_watchers 2.0" in page
     assert "parley_unrecorded_retractions 1.0" in page
+
+
+def test_the_page_shows_the_bus_by_lane_and_every_number_of_it() -> None:
+    counts = BusCounts(**{field.name: number for number, field in enumerate(fields(BusCounts), 1)})
+    telemetry = Telemetry()
+    telemetry.read_bus(counts, lambda: False)
+    telemetry.asked(0.004)
+    page = telemetry.page().decode()
+    for field in fields(BusCounts):
+        lane, _, name = field.name.partition("_")
+        shown = f'parley_bus_{name}_total{{lane="{lane}"}}' if name else f"parley_bus_{lane}_total"
+        assert f"{shown} {float(getattr(counts, field.name))}\n" in page
+    assert "parley_bus_up 0.0" in page and 'parley_bus_ask_seconds_bucket{le="0.005"} 1.0' in page
 
 
 def test_verdicts_are_counted_by_outcome() -> None:

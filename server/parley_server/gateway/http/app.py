@@ -72,6 +72,8 @@ HEADERS: Final = {
 _REQUEST_ID: Final = web.RequestKey("request_id", str)
 _BEGUN: Final = web.RequestKey("begun", bool)
 _KEY: Final = "Idempotency-Key"
+_ALWAYS: Final = frozenset(call.path for call in site.PROBES)
+"""Answered also by a node that fell silent: whoever asks wants to know."""
 
 
 def make_app(services: Services) -> web.Application:
@@ -87,6 +89,15 @@ def make_app(services: Services) -> web.Application:
             app.router.add_route(call.method, call.path, route)
     if services.pages is not None:
         site.add_pages(app, services.pages)
+    return app
+
+
+def make_probes(services: Services) -> web.Application:
+    """Make the application of a worker's own port, which nobody shares."""
+    app = web.Application(middlewares=[_guard(services)])
+    app.on_response_prepare.append(_add_headers)
+    for call in site.PROBES:
+        app.router.add_get(call.path, _route(services, call))
     return app
 
 
@@ -196,6 +207,8 @@ async def _stream(request: web.Request, hub: Hub, done: Streamed) -> web.StreamR
     try:
         async with asyncio.timeout(bounds.STREAM_S_MAX):
             for event in done.events:
+                if not hub.fence.holds():
+                    raise TimeoutError
                 shown = hub.rendered(event)
                 if isinstance(shown, Gone) and not done.gone:
                     continue
@@ -239,6 +252,8 @@ def _guard(services: Services) -> Any:
         request_id = services.world.new_id()
         request[_REQUEST_ID] = request_id
         try:
+            if not services.hub.fence.holds() and request.path not in _ALWAYS:
+                return respond(Refused(codes.UNAVAILABLE), request_id)
             return await handler(request)
         except web.HTTPException as error:
             return _from_aiohttp(error, request_id)

@@ -133,7 +133,7 @@ async def shadow(services: Services, asked: Asked[Nothing, Nothing]) -> LiveRule
     if no is not None:
         return no
     done = await services.rulebook.activate(asked.path["rule"], asked.person.account, shadow=True)
-    return live_view(services, done, Mode.SHADOW) if isinstance(done, Activation) else done
+    return await live_view(services, done, Mode.SHADOW) if isinstance(done, Activation) else done
 
 
 async def shadowed(services: Services, asked: Asked[Nothing, Nothing]) -> ShadowList | Refused:
@@ -174,7 +174,7 @@ async def put_list(services: Services, asked: Asked[NewList, Nothing]) -> Renewe
             return Refused(codes.BAD_FIELD, f"A term has 1 to {rule_bounds.TERM_BYTES_MAX} bytes.", scope=f"terms[{n}]")
     version = await services.rulebook.put_list(name, terms, asked.person.account)
     done = await services.rulebook.renew(name, asked.person.account) if asked.body.activate else []
-    renewed = [live_view(services, one, Mode.LIVE) for one in done if isinstance(one, Activation)]
+    renewed = [await live_view(services, one, Mode.LIVE) for one in done if isinstance(one, Activation)]
     kept = [_why_not(one) for one in done if not isinstance(one, Activation)]
     return RenewedList(name, version, len(terms), renewed, kept)
 

@@ -151,7 +151,7 @@ async def activate_rule(services: Services, asked: Asked[Nothing, Nothing]) -> L
     done = await services.rulebook.activate(asked.path["rule"], asked.person.account)
     if isinstance(done, BadRule | Refused):
         return done
-    return live_view(services, done, Mode.LIVE)
+    return await live_view(services, done, Mode.LIVE)
 
 
 async def retire_rule(services: Services, asked: Asked[Nothing, Nothing]) -> RetiredRule | Refused:
@@ -160,13 +160,16 @@ async def retire_rule(services: Services, asked: Asked[Nothing, Nothing]) -> Ret
     if no is not None:
         return no
     done = await services.rulebook.retire(asked.path["rule"], asked.person.account)
-    return done if isinstance(done, Refused) else RetiredRule(asked.path["rule"], Mode.RETIRED, done)
+    if isinstance(done, Refused):
+        return done
+    await services.rulebook.judging(done)
+    return RetiredRule(asked.path["rule"], Mode.RETIRED, done)
 
 
-def live_view(services: Services, done: Activation, mode: Mode) -> LiveRule:
-    """Return how a rule stands that was activated just now."""
-    node = NodeView(services.site.node, done.at_us)
-    return LiveRule(done.rule.head.id, done.rule.head.version, mode, done.ruleset, [node])
+async def live_view(services: Services, done: Activation, mode: Mode) -> LiveRule:
+    """Return how a rule stands that was activated just now, once every living node judges by it."""
+    nodes = [NodeView(judging.node, judging.at_us) for judging in await services.rulebook.judging(done.ruleset)]
+    return LiveRule(done.rule.head.id, done.rule.head.version, mode, done.ruleset, nodes)
 
 
 def _view(policy: Policy) -> PolicyView:

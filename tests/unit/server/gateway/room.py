@@ -50,6 +50,7 @@ class Line:
         self.hub = hub
         self.form = form
         self.data = b""
+        self.writes = 0
         self.full = False
         self.waiting = 0
         self.cuts: list[str] = []
@@ -58,6 +59,7 @@ class Line:
 
     def write(self, data: bytes) -> None:
         self.data += data
+        self.writes += 1
         if self.full:
             self.waiting += len(data)
             if not self.reader.lanes.paused:
