@@ -67,6 +67,7 @@ PACES: Final = frozenset(
         "SHADOW_STORE_S",
         "SLOW_FOR_S",
         "SUPPRESSED_LINGER_S",
+        "WORKER_AGAIN_S",
     }
 )
 """Constants that say how often, how long or in what portions: nothing can be full of them."""
