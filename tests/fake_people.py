@@ -1,6 +1,6 @@
 """Fakes of people and rules; see tests/fakes.py."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from parley_protocol import codes
@@ -48,6 +48,10 @@ class FakePeople:
         await self._step("person")
         return self._world.people.get(account)
 
+    async def persons(self, accounts: Sequence[AccountId]) -> dict[AccountId, Person]:
+        await self._step("persons")
+        return {account: self._world.people[account] for account in accounts if account in self._world.people}
+
     async def people(self, *, after: str | None, limit: int) -> list[Person]:
         await self._step("people")
         ordered = sorted(self._world.people.values(), key=lambda person: handle_key(person.handle))
@@ -75,6 +79,10 @@ class FakePeople:
     async def session(self, token_hash: bytes) -> Session | None:
         await self._step("session")
         return self._world.sessions.get(token_hash)
+
+    async def sessions(self, token_hashes: Sequence[bytes]) -> dict[bytes, Session]:
+        await self._step("sessions")
+        return {held: self._world.sessions[held] for held in token_hashes if held in self._world.sessions}
 
     async def close_session(self, session: SessionId) -> None:
         await self._step("close session")

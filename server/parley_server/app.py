@@ -21,6 +21,7 @@ from parley_server.domain.answers import Refused
 from parley_server.domain.people import SiteRole
 from parley_server.domain.signed_note import origin_of
 from parley_server.gateway.door import FrontDoor
+from parley_server.gateway.gate import Gate, spread_ms
 from parley_server.gateway.http.app import make_app
 from parley_server.gateway.http.services import Services, Site, usual_rates
 from parley_server.gateway.hub import Hub
@@ -142,7 +143,16 @@ async def serve(settings: Settings, world: World | None = None) -> AsyncIterator
         stack.push_async_callback(moderation.close)
         accounts = Accounts(people, directory, registry, world, inspection=stage)
         first_password = await _first_start(accounts, settings)
-        telemetry.read_from(Sources(hub.counts, lambda: registry.size, lambda: len(stream), lambda: len(moderation.unrecorded)))
+        gate = Gate(limited=settings.limits)
+        telemetry.read_from(
+            Sources(
+                hub.counts,
+                lambda: registry.size,
+                lambda: len(stream),
+                lambda: len(moderation.unrecorded),
+                lambda: gate.refused,
+            )
+        )
 
         failed: asyncio.Future[None] = loop.create_future()
         for work in (board_log.run(), stream.run(), registry.run(), keep_up(database, world.now_us)):
@@ -169,11 +179,11 @@ async def serve(settings: Settings, world: World | None = None) -> AsyncIterator
         )
         watching = Watching(alerts, stream, directory, world)
         desk = Desk(hub, registry, directory, accounts, publisher, moderation, watching, world, settings.limits)
-        port = await _open_door(settings, stack, desk, services)
+        port = await _open_door(settings, stack, desk, gate, services)
         yield Running(settings.host, port, where, first_password, failed)
 
 
-async def _open_door(settings: Settings, stack: AsyncExitStack, desk: Desk, services: Services) -> int:
+async def _open_door(settings: Settings, stack: AsyncExitStack, desk: Desk, gate: Gate, services: Services) -> int:
     """Listen on the one port; on the way out, ask everybody to come back, spread over a while."""
     runner = web.AppRunner(make_app(services), access_log=None)
     await runner.setup()
@@ -186,7 +196,7 @@ async def _open_door(settings: Settings, stack: AsyncExitStack, desk: Desk, serv
 
     try:
         listener = await asyncio.get_running_loop().create_server(
-            lambda: FrontDoor(desk.registry, lambda: WebSocket(desk.registry, begin), http),
+            lambda: FrontDoor(desk.registry, gate, lambda: WebSocket(desk.registry, begin), http),
             settings.host,
             settings.port,
             backlog=4_096,
@@ -198,8 +208,9 @@ async def _open_door(settings: Settings, stack: AsyncExitStack, desk: Desk, serv
     async def close_door() -> None:
         listener.close()
         members = desk.registry.everyone()
+        spread = spread_ms(len(members))
         for place, member in enumerate(members):
-            member.close(codes.RESTART, after_ms=limits.SHUTDOWN_SPREAD_MS * place // len(members))
+            member.close(codes.RESTART, after_ms=spread * place // len(members))
         until = asyncio.get_running_loop().time() + limits.SHUTDOWN_S
         while desk.registry.size and asyncio.get_running_loop().time() < until:
             await asyncio.sleep(0.05)

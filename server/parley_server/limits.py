@@ -14,6 +14,16 @@ HEAD_BYTES_MAX: Final = 16_384
 CONNECTIONS_MAX: Final = 20_000
 """Open WebSocket connections of one process. Full: ``503`` with ``Retry-After`` to the handshake."""
 
+ACCEPTS_PER_S: Final = 500
+"""WebSocket handshakes taken by one process, sustained: with its hello each costs about half a millisecond of the one thread that serves
+everybody. Full: ``503`` with a ``Retry-After`` that comes in turn, before anything is made for the connection."""
+
+ACCEPTS_BURST: Final = 1_000
+"""WebSocket handshakes taken at once. Full: as ``ACCEPTS_PER_S``."""
+
+RETRY_AFTER_S_MAX: Final = 60
+"""Longest ``Retry-After`` of a handshake that is turned away. Full: the turns begin again at one second."""
+
 HEAD_WITHIN_S: Final = 5.0
 """Wait for a new connection's request head. Full: closed."""
 
@@ -59,6 +69,24 @@ BUCKETS_MAX: Final = 100_000
 
 WATCHERS_MAX: Final = 1_000
 """Connections that watch alerts. Full: ``error limited`` with scope ``watchers``."""
+
+LOOKUPS_MAX: Final = 1_000
+"""Tokens, or accounts, of those who say hello that one query looks up. Full: it begins at once, and the others wait for the next one."""
+
+LOOKUPS_WAITING_MAX: Final = 20_000
+"""Tokens, or accounts, that wait for such a query. Full: ``Unavailable``, so ``bye overloaded`` to the next hello."""
+
+LOOKUP_WAIT_S_LEAST: Final = 0.005
+"""Shortest time from one query for tokens to the next one; a hello after a pause waits for nothing."""
+
+LOOKUP_WAIT_S_MAX: Final = 0.25
+"""Longest such time, reached while hellos come from everywhere: thousands who come back within seconds cost four queries a second."""
+
+REVOKED_MAX: Final = 10_000
+"""Sessions revoked while hellos were under way. Full: those hellos are answered ``bye overloaded``, and ask again."""
+
+REVOKED_LINGER_S: Final = 10.0
+"""How long they are remembered: longer than a hello may take (``HELLO_WITHIN_MS``)."""
 
 # Hot log.
 
@@ -127,7 +155,7 @@ PASSWORD_WAIT_S: Final = 10.0
 """Wait for a turn to hash. Full: ``limited``."""
 
 SHUTDOWN_SPREAD_MS: Final = 5_000
-"""Clients of a server that ends come back spread over this time."""
+"""Clients of a server that ends come back spread over this time, or over a longer one if they are more than it could take in it."""
 
 SHUTDOWN_S: Final = 10.0
 """Wait for requests under way when the server ends. Full: they are cancelled; what is committed stays."""

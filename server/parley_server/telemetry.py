@@ -49,6 +49,7 @@ class Sources:
     connections: Callable[[], int]
     watchers: Callable[[], int]
     unrecorded: Callable[[], int]
+    refused: Callable[[], int]
 
 
 class Telemetry:
@@ -95,6 +96,9 @@ class _Sizes(Collector):
         for count in fields(sources.counts):
             says = _COUNTS.get(count.name, f"Hub: {count.name.replace('_', ' ')}.")
             yield CounterMetricFamily(f"parley_hub_{count.name}", says, value=getattr(sources.counts, count.name))
+        yield CounterMetricFamily(
+            "parley_handshakes_refused", "WebSocket handshakes that were answered 503.", value=sources.refused()
+        )
         yield GaugeMetricFamily("parley_connections", "Open connections that said hello.", value=sources.connections())
         yield GaugeMetricFamily("parley_alert_watchers", "Connections that watch alerts.", value=sources.watchers())
         yield GaugeMetricFamily(

@@ -17,6 +17,7 @@ from parley_server.domain.answers import Refused
 from parley_server.domain.people import Person
 from parley_server.domain.posts import PostInfo
 from parley_server.gateway.door import FrontDoor
+from parley_server.gateway.gate import Gate
 from parley_server.gateway.hub import Hub
 from parley_server.gateway.lanes import Lanes
 from parley_server.gateway.registry import Registry
@@ -32,6 +33,7 @@ from parley_server.pipeline.publish import Publisher
 from parley_server.pipeline.rulebook import Rulebook
 from parley_server.pipeline.takedown import Moderation
 from parley_server.pipeline.watching import Watching
+from parley_server.ports import Session as StoredSession
 from parley_server.ports import Unavailable
 from tests.fakes import FakeAlerts, FakeBoardLog, FakePeople, FakeRules, FakeTakedowns, FakeWorld
 from tests.simulation.loop import OWNER, VirtualLoop
@@ -82,6 +84,16 @@ class LatePeople(FakePeople):
     async def person(self, account: AccountId) -> Person | None:
         found = await super().person(account)
         await self._step("person answered")
+        return found
+
+    async def persons(self, accounts: Sequence[AccountId]) -> dict[AccountId, Person]:
+        found = await super().persons(accounts)
+        await self._step("persons answered")
+        return found
+
+    async def sessions(self, token_hashes: Sequence[bytes]) -> dict[bytes, StoredSession]:
+        found = await super().sessions(token_hashes)
+        await self._step("sessions answered")
         return found
 
 
@@ -163,6 +175,7 @@ class Node:
         stage = Stage()
         self.hub = Watched(log, self._suppressing, witness.suppressed)
         self.registry = Registry(self.hub, world)
+        self.gate = Gate()
         self.rulebook = Rulebook(FakeRules(stored, self._step), stage, world.now_us, name)
         self.directory = Directory(people)
         self.directory.on_person.append(self.registry.recheck)
@@ -214,7 +227,7 @@ class Node:
             seat = self.seats[number] = Seat(number, self.desk, socket, lanes)
             return seat
 
-        door = FrontDoor(self.registry, lambda: WebSocket(self.registry, begin), asyncio.Protocol)
+        door = FrontDoor(self.registry, self.gate, lambda: WebSocket(self.registry, begin), asyncio.Protocol)
         wire = self.wires[number] = Wire(number, random, door, self.inside, peer, self._witness)
         return wire
 

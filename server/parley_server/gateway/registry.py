@@ -12,6 +12,7 @@ from parley_protocol.codes import Code
 from parley_protocol.frames import Beat, ServerFrame
 from parley_protocol.ids import AccountId, SessionId
 from parley_protocol.limits import BEAT_MS
+from parley_server import limits
 from parley_server.clock import World
 from parley_server.gateway.hub import Hub
 from parley_server.gateway.rooms import Reader
@@ -60,18 +61,30 @@ class Registry:
         self._slices: list[set[Member]] = [set() for _ in range(_SLICES)]
         self._by_account: defaultdict[AccountId, set[Member]] = defaultdict(set)
         self._deadlines: dict[Expiring, float] = {}
+        self._arriving: set[Member] = set()
+        # Sessions revoked while somebody was arriving, and when: the answer that names one of them may be on its way.
+        self._revoked: dict[SessionId, float] = {}
         self._turn = 0
         self.size = 0
 
-    def enter(self, member: Member) -> None:
-        """Add a connection that was welcomed."""
+    def arrive(self, member: Member) -> None:
+        """Note a connection that said hello, before anything is read for it; ``enter`` or ``leave`` follows."""
+        self._arriving.add(member)
+
+    def enter(self, member: Member) -> bool:
+        """Add a connection that is welcomed; false if its session was revoked since it arrived (P14)."""
+        if member.session in self._revoked:
+            return False
+        self._arrived(member)
         self.size += 1
         self._slices[hash(member) // 16 % _SLICES].add(member)
         if member.account is not None:
             self._by_account[member.account].add(member)
+        return True
 
     def leave(self, member: Member) -> None:
-        """Forget a connection that was welcomed."""
+        """Forget a connection that arrived or was welcomed."""
+        self._arrived(member)
         place = self._slices[hash(member) // 16 % _SLICES]
         if member not in place:
             return
@@ -82,6 +95,18 @@ class Registry:
             of_account.discard(member)
             if not of_account:
                 del self._by_account[member.account]
+
+    def revoke(self, account: AccountId, session: SessionId) -> None:
+        """Bind everybody to the end of a session, which is committed: who is here leaves, who arrives is not welcomed (P14)."""
+        if self._arriving:
+            if len(self._revoked) >= limits.REVOKED_MAX:
+                self._revoked.clear()
+                for member in list(self._arriving):
+                    member.close(codes.OVERLOADED, after_ms=1_000)
+            self._revoked[session] = asyncio.get_running_loop().time()
+        for member in self.of(account):
+            if member.session == session:
+                member.close(codes.REVOKED)
 
     def of(self, account: AccountId) -> tuple[Member, ...]:
         """Return the open connections of an account."""
@@ -116,6 +141,8 @@ class Registry:
         for who in [who for who, deadline in self._deadlines.items() if deadline <= now]:
             del self._deadlines[who]
             who.expire()
+        for session in [session for session, since in self._revoked.items() if now - since > limits.REVOKED_LINGER_S]:
+            del self._revoked[session]
         at_us = self._world.now_us()
         self._turn = (self._turn + 1) % _SLICES
         cache: dict[tuple[int, tuple[tuple[str, int], ...]], bytes] = {}
@@ -140,3 +167,9 @@ class Registry:
         """A board changed: bind every open connection at once."""
         for member in self.everyone():
             member.recheck()
+
+    def _arrived(self, member: Member) -> None:
+        """Note that nothing is read for a connection any more."""
+        self._arriving.discard(member)
+        if not self._arriving:
+            self._revoked.clear()

@@ -199,6 +199,7 @@ class Session:
     def _before_welcome(self, frame: ClientFrame, backlog: list[ClientFrame]) -> None:
         if isinstance(frame, frames.Hello) and not backlog:
             backlog.append(frame)
+            self._desk.registry.arrive(self)
             self._run(self._welcome(frame))
         elif not backlog:
             self.close(codes.HELLO_FIRST)
@@ -216,7 +217,7 @@ class Session:
             return
         me: Self | None = None
         if hello.token is not None:
-            held = await desk.accounts.identify(hello.token)
+            held = await desk.accounts.greet(hello.token)
             if isinstance(held, Refused):
                 self.close(held.code)
                 return
@@ -251,8 +252,10 @@ class Session:
             if no is not None:
                 self.send(Error(no.code.name, no.code.says, scope=state.board))
         starts = [start for start in starts if may(person, Act.READ, desk.directory.board(start[0].board)) is None]
+        if not desk.registry.enter(self):
+            self.close(codes.REVOKED)
+            return
         desk.registry.met(self)
-        desk.registry.enter(self)
         states = tuple(state for state, _ in starts)
         self.send(Welcome(VERSION, self.session, _LIMITS, wire_limits.BEAT_MS, me, states))
         for state, seq in starts:
