@@ -39,10 +39,13 @@ PACES: Final = frozenset(
         "HEAL_AGAIN_S",
         "KEPT_ANSWERS_S",
         "LIMIT_WAIT_MS_MAX",
+        "LOOKUP_WAIT_S_LEAST",
+        "LOOKUP_WAIT_S_MAX",
         "PRESENCE_S",
         "READ_EVENTS",
         "REOPEN_S",
         "RETRY_S",
+        "REVOKED_LINGER_S",
         "RING_LINGER_S",
         "SEGMENTS_PER_TURN",
         "SHUTDOWN_SPREAD_MS",
@@ -169,7 +172,7 @@ def defined(path: Path) -> set[str]:
 def metric_names() -> set[str]:
     """Names of our own metrics, as the page at /metrics shows them."""
     telemetry = Telemetry()
-    telemetry.read_from(Sources(Counts(), lambda: 0, lambda: 0, lambda: 0))
+    telemetry.read_from(Sources(Counts(), lambda: 0, lambda: 0, lambda: 0, lambda: 0))
     shown = re.findall(r"^# TYPE (parley_\w+) (?:counter|gauge|histogram)$", telemetry.page().decode(), re.MULTILINE)
     return {name for name in shown if not name.endswith("_created")}
 

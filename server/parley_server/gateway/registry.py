@@ -150,6 +150,9 @@ class Registry:
             if member.expires_at_us is not None and member.expires_at_us <= at_us:
                 member.close(codes.TOKEN_EXPIRED)
                 continue
+            if member.reader.lanes.paused:
+                # It has bytes to take already, and a beat that waits says nothing.
+                continue
             heads = self._hub.heads(member.reader)
             key = (member.reader.lanes.form, tuple(heads.items()))
             data = cache.get(key)
