@@ -392,7 +392,6 @@ class Session:
         followed.silent_beats, followed.asked_head = 0, None
         return Step(deliver=(said,) if hole is None else (GapEvent(gap.board, *hole, "hole"), said))
 
-
     def _alert(self, alert: Alert) -> Step:
         scopes = [scope for scope in self._watches if scope in (SITE, alert.board)]
         news = [scope for scope in scopes if alert.n > (self._watches[scope] or 0)]

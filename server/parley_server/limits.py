@@ -96,6 +96,15 @@ RING_EVENTS_MAX: Final = 2_048
 RING_BYTES_MAX: Final = 2_097_152
 """Bytes of one board's events kept in memory. Full: as ``RING_EVENTS_MAX``."""
 
+LONG_RING_EVENTS_MAX: Final = 10_000
+"""Events of a board whose ring was extended back to readers who missed more: as many as a resume replays. Full: they get ``gap slow``."""
+
+LONG_RING_BYTES_MAX: Final = 8_388_608
+"""Bytes of such a ring. Full: as ``LONG_RING_EVENTS_MAX``."""
+
+LONG_RINGS_MAX: Final = 8
+"""Boards that hold more than ``RING_EVENTS_MAX`` at the same time. Full: readers further back are served one by one, ``CATCH_UPS_MAX``."""
+
 RING_LINGER_S: Final = 120.0
 """How long a board without readers keeps its ring, so that readers who come back at once cost no query."""
 
@@ -112,10 +121,13 @@ PENDING_EVENTS_MAX: Final = 4_096
 """Events of one board that wait for an earlier one. Full: all are dropped and read from PostgreSQL."""
 
 READ_EVENTS: Final = 500
-"""Events read at once from PostgreSQL for a reader that is behind the ring."""
+"""Events read at once from PostgreSQL for readers that are behind the ring."""
 
 CATCH_UPS_MAX: Final = 8
-"""Readers served from PostgreSQL at the same time. Full: the next one waits."""
+"""Readers served from PostgreSQL one by one at the same time, where their board's ring cannot be extended. Full: the next one waits."""
+
+CATCH_UPS_WAITING_MAX: Final = 64
+"""Readers that are served so or wait for it. Full: the next one gets ``gap slow`` up to the ring, and fetches it over HTTP."""
 
 COALESCE_S_MAX: Final = 0.004
 """Longest time an event waits for others to be written with, under load. An idle board writes at once."""

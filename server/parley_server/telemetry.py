@@ -37,7 +37,9 @@ _COUNTS: Final = {
     "slow_cuts": "Connections cut because they took nothing.",
     "healed": "Holes in a board's log that were read from the store.",
     "suppressed": "Posts hidden before their record was committed.",
-    "store_reads": "Pages read from the store for readers that were behind.",
+    "store_reads": "Reads of the store for readers that were behind.",
+    "gaps": "Gaps told to readers that were too far behind.",
+    "dropped": "Presence and typing frames not written because their reader was behind.",
 }
 
 

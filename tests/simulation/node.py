@@ -19,6 +19,7 @@ from parley_server.domain.posts import PostInfo
 from parley_server.gateway.desk import Desk
 from parley_server.gateway.door import FrontDoor
 from parley_server.gateway.gate import Gate
+from parley_server.gateway.hotlog import USUAL, Depth
 from parley_server.gateway.hub import Hub
 from parley_server.gateway.lanes import Lanes
 from parley_server.gateway.registry import Registry
@@ -52,12 +53,14 @@ class Fate:
         calm: no step fails or is slow.
         down: chance that a step answers ``Unavailable``.
         crash_in: steps until the node crashes; ``None``: it does not.
+        depth: how far back a node remembers.
     """
 
     random: Random
     calm: bool = True
     down: float = 0.0
     crash_in: int | None = None
+    depth: Depth = USUAL
 
 
 class LateLog(FakeBoardLog):
@@ -101,8 +104,14 @@ class LatePeople(FakePeople):
 class Watched(Hub):
     """A hub whose suppressions are looked at from both sides."""
 
-    def __init__(self, store: FakeBoardLog, before: Callable[[BoardId, PostId], None], after: Callable[[PostId], None]) -> None:
-        super().__init__(store)
+    def __init__(
+        self,
+        store: FakeBoardLog,
+        depth: Depth,
+        before: Callable[[BoardId, PostId], None],
+        after: Callable[[PostId], None],
+    ) -> None:
+        super().__init__(store, depth)
         self._before = before
         self._after = after
 
@@ -174,7 +183,8 @@ class Node:
         log, people = LateLog(stored, self._step), LatePeople(stored, self._step)
         alerts, takedowns = FakeAlerts(stored, self._step), FakeTakedowns(stored, self._step)
         stage = Stage()
-        self.hub = Watched(log, self._suppressing, witness.suppressed)
+        self.log = log
+        self.hub = Watched(log, fate.depth, self._suppressing, witness.suppressed)
         self.registry = Registry(self.hub, world)
         self.gate = Gate()
         self.rulebook = Rulebook(FakeRules(stored, self._step), stage, world.now_us, name)
@@ -209,6 +219,10 @@ class Node:
             world,
             limited=False,
         )
+
+    async def history(self, board: BoardId, first: int, last: int) -> list[Event]:
+        """Read events as HTTP gives them: out of the store, rendered as they leave."""
+        return [self.hub.rendered(event) for event in await self.log.read(board, first - 1, last - first + 1)]
 
     async def start(self) -> None:
         """Load what is stored, and begin what runs for ever."""

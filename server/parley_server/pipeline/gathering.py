@@ -81,6 +81,7 @@ class Gathering(Generic[Key, Value]):
                 self._many.set()
         self._asks += 1
         if self._task is None:
+            # It runs after everybody who was woken in this turn of the loop has asked.
             self._task = asyncio.get_running_loop().create_task(self._serve())
         # One who is cancelled does not take the answer away from the others.
         return await asyncio.shield(answer)
@@ -90,8 +91,6 @@ class Gathering(Generic[Key, Value]):
         loop = asyncio.get_running_loop()
         try:
             while self._asked:
-                # Whoever was woken in this turn of the loop asks before the read begins.
-                await asyncio.sleep(0)
                 if self._pace is not None:
                     await self._gather(self._began_at + self._pace.wait_s - loop.time())
                     self._pace.read(self._asks, loop.time() - self._began_at)

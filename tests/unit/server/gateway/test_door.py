@@ -13,6 +13,7 @@ from parley_server.gateway.gate import Gate
 from parley_server.gateway.hub import Hub
 from parley_server.gateway.registry import Registry
 from tests.fakes import FakeBoardLog, FakeWorld
+from tests.simulation.loop import run
 
 HEAD = b"GET /v1/ws HTTP/1.1\r\nHost: parley\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 PAGE = b"GET / HTTP/1.1\r\nHost: parley\r\n\r\n"
@@ -103,19 +104,21 @@ async def test_a_full_house_answers_a_handshake_with_503_and_still_serves_pages(
     assert other.pages
 
 
-async def test_a_handshake_beyond_the_rate_is_turned_away_before_a_session_is_made_and_pages_are_not() -> None:
-    entrance, other = Entrance(), Entrance()
-    now = asyncio.get_running_loop().time()
-    for met in (entrance, other):
-        while met.gate.knock(now, 0) is None:
-            pass
-    entrance.door.data_received(HEAD)
-    head, _, body = entrance.street.data.partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 503 ") and b"\r\nRetry-After: 1\r\n" in head + b"\r\n"
-    assert json.loads(body)["code"] == codes.OVERLOADED.name and b"Content-Length: %d" % len(body) in head
-    assert entrance.street.closed and not entrance.sockets and not entrance.registry._deadlines
-    other.door.data_received(PAGE)
-    assert other.pages
+def test_a_handshake_beyond_the_rate_is_turned_away_before_a_session_is_made_and_pages_are_not() -> None:
+    async def main(_: object) -> None:
+        entrance, other = Entrance(), Entrance()
+        for met in (entrance, other):
+            while met.gate.knock(asyncio.get_running_loop().time(), 0) is None:
+                pass
+        entrance.door.data_received(HEAD)
+        head, _, body = entrance.street.data.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 503 ") and b"\r\nRetry-After: 1\r\n" in head + b"\r\n"
+        assert json.loads(body)["code"] == codes.OVERLOADED.name and b"Content-Length: %d" % len(body) in head
+        assert entrance.street.closed and not entrance.sockets and not entrance.registry._deadlines
+        other.door.data_received(PAGE)
+        assert other.pages
+
+    run(main)
 
 
 async def test_who_says_nothing_in_time_is_cut() -> None:
