@@ -23,6 +23,7 @@ from parley_server.domain.signed_note import origin_of
 from parley_server.gateway.desk import Desk
 from parley_server.gateway.door import FrontDoor
 from parley_server.gateway.gate import Gate, spread_ms
+from parley_server.gateway.hotlog import USUAL, Depth
 from parley_server.gateway.http.app import make_app
 from parley_server.gateway.http.services import Services, Site, usual_rates
 from parley_server.gateway.hub import Hub
@@ -86,8 +87,13 @@ class CannotListen(Exception):
 
 
 @asynccontextmanager
-async def serve(settings: Settings, world: World | None = None) -> AsyncIterator[Running]:
+async def serve(settings: Settings, world: World | None = None, depth: Depth = USUAL) -> AsyncIterator[Running]:
     """Run a server until the block ends: data first, the port last; on the way out the other way round.
+
+    Args:
+        settings: what the operator chose.
+        world: another clock and another source of randomness.
+        depth: another bound for what is remembered for readers that are behind.
 
     Raises:
         EmbeddedPostgresError: the embedded PostgreSQL does not start.
@@ -118,7 +124,7 @@ async def serve(settings: Settings, world: World | None = None) -> AsyncIterator
         await rulebook.load()
         directory = Directory(people)
         await directory.load()
-        hub = Hub(board_log)
+        hub = Hub(board_log, depth)
         stack.push_async_callback(hub.close)
         registry = Registry(hub, world)
         directory.on_person.append(registry.recheck)
@@ -152,6 +158,7 @@ async def serve(settings: Settings, world: World | None = None) -> AsyncIterator
                 lambda: len(stream),
                 lambda: len(moderation.unrecorded),
                 lambda: gate.refused,
+                lambda: database.calls,
             )
         )
 

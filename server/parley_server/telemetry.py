@@ -52,6 +52,7 @@ class Sources:
     watchers: Callable[[], int]
     unrecorded: Callable[[], int]
     refused: Callable[[], int]
+    calls: Callable[[], int]
 
 
 class Telemetry:
@@ -100,6 +101,9 @@ class _Sizes(Collector):
             yield CounterMetricFamily(f"parley_hub_{count.name}", says, value=getattr(sources.counts, count.name))
         yield CounterMetricFamily(
             "parley_handshakes_refused", "WebSocket handshakes that were answered 503.", value=sources.refused()
+        )
+        yield CounterMetricFamily(
+            "parley_store_calls", "Statements and transactions that went to the database.", value=sources.calls()
         )
         yield GaugeMetricFamily("parley_connections", "Open connections that said hello.", value=sources.connections())
         yield GaugeMetricFamily("parley_alert_watchers", "Connections that watch alerts.", value=sources.watchers())

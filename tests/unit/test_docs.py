@@ -172,7 +172,7 @@ def defined(path: Path) -> set[str]:
 def metric_names() -> set[str]:
     """Names of our own metrics, as the page at /metrics shows them."""
     telemetry = Telemetry()
-    telemetry.read_from(Sources(Counts(), lambda: 0, lambda: 0, lambda: 0, lambda: 0))
+    telemetry.read_from(Sources(Counts(), lambda: 0, lambda: 0, lambda: 0, lambda: 0, lambda: 0))
     shown = re.findall(r"^# TYPE (parley_\w+) (?:counter|gauge|histogram)$", telemetry.page().decode(), re.MULTILINE)
     return {name for name in shown if not name.endswith("_created")}
 

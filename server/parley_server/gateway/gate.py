@@ -20,12 +20,20 @@ class Gate:
         refused: handshakes turned away since the start.
     """
 
-    __slots__ = ("_at", "_limited", "_tokens", "_turn", "refused")
+    __slots__ = ("_at", "_burst", "_limited", "_per_s", "_tokens", "_turn", "refused")
 
-    def __init__(self, *, limited: bool = True) -> None:
-        """Open the gate. ``limited``: setting ``PARLEY_LIMITS``; the room for connections is bounded either way."""
+    def __init__(self, *, limited: bool = True, per_s: int = ACCEPTS_PER_S, burst: int = ACCEPTS_BURST) -> None:
+        """Open the gate.
+
+        Args:
+            limited: setting ``PARLEY_LIMITS``; the room for connections is bounded either way.
+            per_s: handshakes a second, sustained.
+            burst: handshakes at once.
+        """
         self._limited = limited
-        self._tokens = float(ACCEPTS_BURST)
+        self._per_s = per_s
+        self._burst = float(burst)
+        self._tokens = self._burst
         self._at = 0.0
         self._turn = 0.0
         self.refused = 0
@@ -40,15 +48,15 @@ class Gate:
         Returns:
             ``None`` if it may come in; else the whole seconds after which to try again, 1 to ``RETRY_AFTER_S_MAX``.
         """
-        self._tokens = min(float(ACCEPTS_BURST), self._tokens + (now - self._at) * ACCEPTS_PER_S)
+        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._per_s)
         self._at = now
         if connections < CONNECTIONS_MAX and (not self._limited or self._tokens >= 1.0):
             self._tokens = max(0.0, self._tokens - 1.0)
             return None
         self.refused += 1
-        self._turn = max(self._turn, now) + 1.0 / ACCEPTS_PER_S
+        self._turn = max(self._turn, now) + 1.0 / self._per_s
         if self._turn - now > RETRY_AFTER_S_MAX:
-            self._turn = now + 1.0 / ACCEPTS_PER_S
+            self._turn = now + 1.0 / self._per_s
         return math.ceil(self._turn - now)
 
 
