@@ -122,7 +122,5 @@ class Backfill:
     def _here(self, room: Room, hot: HotLog) -> list[Reader]:
         """Return those who wait and whose cursor the ring holds by now."""
         return [
-            reader
-            for reader in room.behind
-            if (lag := reader.lanes.lag) is not None and lag.cursors[room.board] >= hot.first - 1
+            reader for reader in room.behind if (lag := reader.lanes.lag) is not None and lag.cursors[room.board] >= hot.first - 1
         ]

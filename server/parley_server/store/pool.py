@@ -77,7 +77,7 @@ async def reaching() -> AsyncIterator[None]:
 class Database:
     """A pool of connections with the limits of ``bounds``. Made by ``open_database``.
 
-    ``calls``: statements and transactions since the start, a transaction counted once.
+    ``calls``: statements, transactions and group commits since the start, each counted once.
     """
 
     def __init__(self, url: str, pool: Pool) -> None:

@@ -171,7 +171,9 @@ async def test_a_text_that_is_edited_while_its_page_is_on_its_way_lands_as_it_is
     desk.log.open.set()
     await settle()
     assert b"text 6" not in line.data
-    assert [(frame.body, frame.rev) for frame in line.frames() if isinstance(frame, Posted) and frame.seq == 6] == [("new text", 2)]
+    assert [(frame.body, frame.rev) for frame in line.frames() if isinstance(frame, Posted) and frame.seq == 6] == [
+        ("new text", 2)
+    ]
 
 
 async def test_p2_a_text_of_a_page_can_be_suppressed_after_it_landed(desk: Desk) -> None:
