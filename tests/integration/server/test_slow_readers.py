@@ -1,6 +1,5 @@
 """A reader that takes less than its board brings, on real sockets and a real PostgreSQL: what it gets, and what it is told to fetch."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from parley_protocol.frames import Gap, GapNotice, Gone, Posted, Suppress
+from parley_protocol.frames import BoardState, Gap, GapNotice, Gone, Posted, Suppress
 from parley_protocol.ids import BoardId, PostId
 from parley_server import limits
-from parley_server.gateway.hotlog import Depth
+from parley_server.gateway.hotlog import Depth, Kinds
 from tests.samples import a_board
 from tests.simulation.loop import run
 from tests.unit.server.gateway.room import GENERAL, Desk, Line, deleted, edited, posted, retracted
@@ -88,12 +88,13 @@ async def test_a_board_whose_ring_is_extended_keeps_no_other_board_waiting(desk:
     desk.stored.boards[quiet], desk.stored.logs[quiet] = a_board(quiet), []
     line = await desk.line(8)
     state = await desk.hub.join(quiet)
-    assert not hasattr(state, "code")
-    desk.hub.follow(line.reader, state, line.reader.groups[GENERAL].kinds, None)  # type: ignore[arg-type]  # no refusal
+    assert isinstance(state, BoardState)
+    desk.hub.follow(line.reader, state, Kinds.ALL, None)
     desk.log.open.clear()
     desk.hub.leave(line.reader, GENERAL)
     back = await desk.hub.join(GENERAL, None, 2)
-    desk.hub.follow(line.reader, back, line.reader.groups[quiet].kinds, 2)  # type: ignore[arg-type]  # no refusal
+    assert isinstance(back, BoardState)
+    desk.hub.follow(line.reader, back, Kinds.ALL, 2)
     await settle()
     desk.hub.pause(line.reader, 0.0)
     desk.publish(Posted(quiet, 1, PostId("q1"), posted(1).author, "hello", 1, 1))
@@ -318,4 +319,4 @@ async def test_p3_bytes_from_before_a_gap_are_not_counted_as_if_the_gap_had_been
 async def test_a_resume_beyond_its_bound_says_so_at_once() -> None:
     desk = await a_desk(40)
     state = await desk.hub.join(GENERAL, None, 3)
-    assert getattr(state, "gap", None) == Gap(4, 10, "window")
+    assert state == BoardState(GENERAL, "epoch-general", 40, False, Gap(4, 10, "window"))

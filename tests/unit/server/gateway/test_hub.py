@@ -412,7 +412,8 @@ async def test_presence_and_typing_never_reach_a_reader_that_is_behind_and_are_d
     slow, quick = await desk.line(full=True), await desk.line()
     desk.publish(posted(1))
     await settle()
-    slow.frames(), quick.frames()
+    for line in (slow, quick):
+        line.frames()
     assert slow.reader in desk.hub.paused
     for number in range(2_000):
         desk.hub.typing(quick.reader, GENERAL, AccountId(f"a{number}"), float(number))
