@@ -195,6 +195,8 @@ class Lagging:
         if tail is None:
             tail = lanes.tail = Tail()
         kinds = reader.groups[board].kinds
+        # Most readers take all kinds; asking a flag costs more than writing the event.
+        whole = kinds == Kinds.ALL
         parts: list[bytes] = []
         size = 0
         cursor = lag.cursors[board]
@@ -202,7 +204,7 @@ class Lagging:
             if parts and size + len(data) > limits.SEGMENT_BYTES_MAX:
                 break
             cursor = event.seq
-            if kind & kinds:
+            if whole or kind & kinds:
                 parts.append(data)
                 size += len(data)
                 tail.wrote(event.post if isinstance(event, Posted | Edited | Restored) else None, len(data))

@@ -67,7 +67,7 @@ def test_nothing_is_kept_for_the_next_one() -> None:
     run(main)
 
 
-def test_five_thousand_who_come_within_ten_seconds_cost_about_four_reads_a_second() -> None:
+def test_five_thousand_who_come_within_ten_seconds_cost_about_two_reads_a_second() -> None:
     async def main(_: object) -> None:
         shelf = Shelf()
         gathering = Gathering(shelf.read, paced=True)
@@ -82,7 +82,7 @@ def test_five_thousand_who_come_within_ten_seconds_cost_about_four_reads_a_secon
 
         await asyncio.gather(*(come(key) for key in range(5_000)))
         assert sum(map(len, shelf.reads)) == 5_000
-        assert len(shelf.reads) <= 10 / limits.LOOKUP_WAIT_S_MAX + 10
+        assert len(shelf.reads) <= 10 / limits.LOOKUP_WAIT_S_MAX + 12
         assert max(waits) <= limits.LOOKUP_WAIT_S_MAX + 2 * shelf.took_s
 
     run(main)
