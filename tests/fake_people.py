@@ -65,6 +65,10 @@ class FakePeople:
         published = sum(post.state is PostState.PUBLISHED for post in own)
         return History(self._world.created.get(account, 0), min(published, POSTS_COUNTED_MAX), stopped[-1] if stopped else None)
 
+    async def persons(self, accounts: Sequence[AccountId]) -> dict[AccountId, Person]:
+        await self._step("persons")
+        return {account: self._world.people[account] for account in accounts if account in self._world.people}
+
     async def people(self, *, after: str | None, limit: int) -> list[Person]:
         await self._step("people")
         ordered = sorted(self._world.people.values(), key=lambda person: handle_key(person.handle))
@@ -93,6 +97,10 @@ class FakePeople:
     async def session(self, token_hash: bytes) -> Session | None:
         await self._step("session")
         return self._world.sessions.get(token_hash)
+
+    async def sessions(self, token_hashes: Sequence[bytes]) -> dict[bytes, Session]:
+        await self._step("sessions")
+        return {held: self._world.sessions[held] for held in token_hashes if held in self._world.sessions}
 
     async def close_session(self, session: SessionId) -> None:
         await self._step("close session")

@@ -24,6 +24,7 @@ from parley_client.values import (
     CaseAnswer,
     Connected,
     EditedAnswer,
+    GapEvent,
     HeldAnswer,
     Incoming,
     PostedAnswer,
@@ -463,6 +464,10 @@ class Client:
                 held = self._consumed.get(event.board)
                 if held is not None:
                     self._consumed[event.board] = replace(held, seq=event.seq)
+            case GapEvent(board=board, last=last):
+                held = self._consumed.get(board)
+                if held is not None:
+                    self._consumed[board] = replace(held, seq=max(held.seq, last))
             case _:
                 pass
 

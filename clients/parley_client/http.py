@@ -18,6 +18,7 @@ from urllib.parse import quote, urlencode
 from parley_client.address import http_base, is_loopback
 from parley_client.errors import ParleyError
 from parley_client.limits import HTTP_BYTES_MAX, HTTP_S
+from parley_client.values import GapEvent
 from parley_protocol.fields import BadField, build
 from parley_protocol.frames import Deleted, Edited, Event, Gone, Posted, Reacted, Restored, Retracted, Standing
 from parley_protocol.limits import HISTORY_EVENTS_MAX
@@ -136,6 +137,17 @@ class Http:
             for event in page.events:
                 yield event
             if not page.events or page.events[-1].seq >= page.head:
+                return
+            after = page.events[-1].seq
+
+    async def missed(self, gap: GapEvent) -> AsyncIterator[Event]:
+        """Give the events of a gap, in order, rendered as of now; a replica takes them at any time."""
+        after = gap.first - 1
+        while after < gap.last:
+            page = await self.events(gap.board, after, min(gap.last - after, HISTORY_EVENTS_MAX))
+            for event in page.events:
+                yield event
+            if not page.events:
                 return
             after = page.events[-1].seq
 

@@ -4,7 +4,8 @@ The shell (client.py) tells it what happened and does what the returned ``Step``
 and of the alert stream, the requests that wait for an answer, and the suspicion that a subscription is silent:
 
 - An event at or below its board's cursor is a repeat and is dropped. One past cursor + 1 means that events were lost on the way;
-  the connection is dropped once, and the resume brings them. If the same hole is there again, it is a ``GapEvent``.
+  the connection is dropped once, and the resume brings them. If the same hole is there again, it is a ``GapEvent``. So is what the
+  server says that will not come, at a resume or, to a reader that was too slow, between two events.
 - A beat that shows a board's head beyond the cursor, twice in a row without an event between, means a silent subscription; the
   connection is dropped. A subscription narrowed by ``kinds`` has holes by right: it is asked for again from its cursor, and where
   that brings nothing either, the head is its cursor.
@@ -38,6 +39,7 @@ from parley_protocol.frames import (
     Edited,
     Error,
     Event,
+    GapNotice,
     Gone,
     Held,
     Hello,
@@ -151,6 +153,11 @@ class _Followed:
     asked_head: int | None = None
     """The head that the server named when a silent narrowed subscription was asked for again."""
 
+    def new_hole(self, hole: tuple[int, int]) -> bool:
+        """Note a hole; false if the connection was dropped for it already."""
+        known, self.hole = self.hole, hole
+        return known is None or known[0] != hole[0]
+
 
 @dataclass(slots=True)
 class _Pending:
@@ -235,6 +242,8 @@ class Session:
                 return self._welcomed(frame, now_s)
             case Posted() | Edited() | Deleted() | Reacted() | Retracted() | Restored() | Gone():
                 return self._event(frame)
+            case GapNotice():
+                return self._gap(frame)
             case Ok() | Held() | Pong():
                 return self._answered(frame.re, frame)
             case Error():
@@ -363,16 +372,25 @@ class Session:
         followed = self._boards.get(event.board)
         if followed is None or event.seq <= followed.seq:
             return Step()
-        deliver: list[Incoming] = []
-        missing = (followed.seq + 1, event.seq - 1)
-        if missing[0] <= missing[1] and not followed.kinds:
-            if followed.hole is None or followed.hole[0] != missing[0]:
-                followed.hole = missing
-                return Step(drop=f"events {missing[0]} to {missing[1]} of {event.board} did not come")
-            deliver.append(GapEvent(event.board, *missing, "hole"))
+        hole = _hole(followed, event.seq)
+        if hole is not None and followed.new_hole(hole):
+            return Step(drop=f"events {hole[0]} to {hole[1]} of {event.board} did not come")
         followed.seq = event.seq
         followed.silent_beats, followed.asked_head = 0, None
-        return Step(deliver=(*deliver, event))
+        return Step(deliver=(event,) if hole is None else (GapEvent(event.board, *hole, "hole"), event))
+
+    def _gap(self, gap: GapNotice) -> Step:
+        """Pass what the server says will not come; what it did not even name is a hole, as before an event."""
+        followed = self._boards.get(gap.board)
+        if followed is None or gap.last <= followed.seq:
+            return Step()
+        hole = _hole(followed, gap.first)
+        if hole is not None and followed.new_hole(hole):
+            return Step(drop=f"events {hole[0]} to {hole[1]} of {gap.board} did not come")
+        said = GapEvent(gap.board, max(gap.first, followed.seq + 1), gap.last, gap.reason)
+        followed.seq = gap.last
+        followed.silent_beats, followed.asked_head = 0, None
+        return Step(deliver=(said,) if hole is None else (GapEvent(gap.board, *hole, "hole"), said))
 
     def _alert(self, alert: Alert) -> Step:
         scopes = [scope for scope in self._watches if scope in (SITE, alert.board)]
@@ -397,6 +415,11 @@ class Session:
                 # Asked twice, and nothing came: what lies between is of kinds that this reader left out.
                 followed.seq, followed.asked_head = max(followed.seq, followed.asked_head), None
         return Step(send=tuple(send))
+
+
+def _hole(followed: _Followed, seq: int) -> tuple[int, int] | None:
+    """Return what is missing before ``seq`` of a subscription that has no holes by right."""
+    return (followed.seq + 1, seq - 1) if followed.seq + 1 < seq and not followed.kinds else None
 
 
 def with_id(frame: Request, request: RequestId) -> Request:

@@ -62,8 +62,8 @@ class CaseAnswer:
 class GapEvent:
     """Events ``first`` … ``last`` of a board will not come.
 
-    ``reason``: the server's ``window`` (too many; read them over HTTP) or ``epoch`` (the log is another one, start afresh), or
-    ``hole`` (the server skipped them twice; read them over HTTP).
+    ``reason``: the server's ``window`` (too many were missed), ``slow`` (this reader took less than the board brought) or ``epoch`` (the
+    log is another one, start afresh), or ``hole`` (the server skipped them twice). All but ``epoch`` can be had by ``Http.missed``.
     """
 
     board: BoardId

@@ -165,7 +165,7 @@ export class Connection {
       default:
         // What a newer server adds is ignored: a follower knows its own frames.
         if (typeof frame.board === "string") {
-          if (frame.seq !== undefined) this.silence.heard(frame.board);
+          if (frame.seq !== undefined || frame.type === "gap") this.silence.heard(frame.board);
           this.followers.get(frame.board)?.take(frame);
         }
     }

@@ -157,11 +157,15 @@ export class Replica {
   }
 
   /**
-   * Take one event or `suppress`, in any order and any number of times.
+   * Take one event or `suppress`, in any order and any number of times; `gap` moves the cursor alone.
    * @returns {Change | null} what a reader sees differently; posts forgotten for want of room just leave `posts`
    */
   apply(event) {
     if (event.board !== this.board) throw new Error("an event of another board");
+    if (event.type === "gap") {
+      this.gap(event.first, event.last);
+      return null;
+    }
     const suppress = event.type === "suppress";
     if (!suppress) this.settle(event.seq, event.seq);
     // Which post a nameless `gone` was is not known; the event that stopped it has a seq of its own.

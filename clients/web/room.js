@@ -118,6 +118,11 @@ export class Room {
         if (frame.account !== this.self) this.typists.set(frame.account ?? "", performance.now());
         this.showTyping();
         return;
+      case "gap":
+        this.replica.apply(frame);
+        this.showGap(frame);
+        this.composer.caughtUp();
+        return;
       default:
         if (frame.type === "suppress" || frame.seq !== undefined) this.event(frame);
     }
@@ -172,7 +177,8 @@ export class Room {
 
   showGap(gap) {
     const count = gap.last - gap.first + 1;
-    const note = el("div", { class: "gap" }, el("p", { text: `${count} ${count === 1 ? "event was" : "events were"} missed while you were away.` }));
+    const when = gap.reason === "slow" ? "because this connection was slow" : "while you were away";
+    const note = el("div", { class: "gap" }, el("p", { text: `${count} ${count === 1 ? "event was" : "events were"} missed ${when}.` }));
     const fill = button("Load what was missed", async () => {
       fill.disabled = true;
       try {

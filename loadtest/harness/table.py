@@ -2,11 +2,14 @@
 
 import json
 import math
+import shlex
 import statistics
+import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
-from harness.machine import command_line, machine_line
+from harness.machine import this_machine
 
 
 def spread(values: Sequence[float], digits: int = 2) -> str:
@@ -35,11 +38,11 @@ def columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def report(title: str, body: str, notes: Sequence[str] = ()) -> str:
     """Return a whole result: title, table, notes, and the command and machine that made it."""
-    lines = [title, "", body, "", *notes, f"command: {command_line()}", f"machine: {machine_line()}"]
+    lines = [title, "", body, "", *notes, f"command: {shlex.join(sys.argv)}", f"machine: {this_machine()}"]
     return "\n".join(lines)
 
 
 def write_json(path: Path, result: Mapping[str, object]) -> None:
     """Write a run's figures, every round of it, with the command and the machine."""
-    document = {"command": command_line(), "machine": machine_line(), **result}
+    document = {"command": shlex.join(sys.argv), "machine": asdict(this_machine()), **result}
     path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")

@@ -280,7 +280,7 @@ class Self:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Events that a resume cannot give: seqs ``first`` … ``last``, and why (``epoch`` | ``window``)."""
+    """Events that a resume cannot give: seqs ``first`` … ``last``, and why (``epoch`` | ``window``); while live, ``GapNotice``."""
 
     first: Seq
     last: Seq
@@ -463,6 +463,18 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class GapNotice:
+    """Events ``first`` … ``last`` will not come on this subscription, which goes on behind them. ``reason``: ``slow``."""
+
+    type: ClassVar[str] = "gap"
+    board: Board
+    epoch: Id
+    first: Seq
+    last: Seq
+    reason: Name
+
+
+@dataclass(frozen=True, slots=True)
 class Suppress:
     """Hide this post now; the event that says why follows."""
 
@@ -566,7 +578,21 @@ class Pong:
 
 
 ServerFrame: TypeAlias = (
-    Event | Welcome | Ok | Held | Suppress | VerdictNotice | Alert | CaseChanged | Presence | Typing | Beat | Error | Bye | Pong
+    Event
+    | Welcome
+    | Ok
+    | Held
+    | GapNotice
+    | Suppress
+    | VerdictNotice
+    | Alert
+    | CaseChanged
+    | Presence
+    | Typing
+    | Beat
+    | Error
+    | Bye
+    | Pong
 )
 
 CLIENT_FRAMES: Final[dict[str, type[ClientFrame]]] = {
@@ -607,6 +633,7 @@ SERVER_FRAMES: Final[dict[str, type[ServerFrame]]] = {
         Welcome,
         Ok,
         Held,
+        GapNotice,
         Suppress,
         VerdictNotice,
         Alert,

@@ -28,6 +28,7 @@ from parley_protocol.frames import (
     Edited,
     Event,
     Gap,
+    GapNotice,
     Gone,
     Posted,
     Reacted,
@@ -218,13 +219,16 @@ class Replica:
         if first <= last:
             self._settle(first, last)
 
-    def apply(self, event: Event | Suppress) -> Change | None:
-        """Take one event, in any order and any number of times.
+    def apply(self, event: Event | Suppress | GapNotice) -> Change | None:
+        """Take one event, in any order and any number of times; the ``gap`` of a live subscription moves the cursor alone.
 
         Returns:
             What a reader sees differently, or ``None``. Posts that are forgotten for want of room just leave ``posts``.
         """
         assert event.board == self.board, "an event of another board"
+        if isinstance(event, GapNotice):
+            self.gap(event.first, event.last)
+            return None
         if not isinstance(event, Suppress):
             self._settle(event.seq, event.seq)
         if event.post is None:

@@ -41,6 +41,7 @@ from parley_protocol.frames import (
     Error,
     Event,
     Gap,
+    GapNotice,
     Gone,
     Held,
     Hello,
@@ -128,6 +129,7 @@ SERVER: Final[tuple[ServerFrame, ...]] = (
     ),
     Ok(7, POST, 42, AT, 2, BOARD, EPOCH, 120, False, GAP, TAKEDOWN, CASE),
     Held(3, POST),
+    GapNotice(BOARD, EPOCH, 43, 98, "slow"),
     Suppress(BOARD, POST),
     VerdictNotice(POST, "retracted", "spam", REASON, TAKEDOWN, "/v1/appeals", True),
     Alert(18, CASE, "high", "spam", "inline", "free c•••••", 3, AT, BOARD, "casino-spam", POST, 2),
@@ -295,7 +297,8 @@ def replica() -> Iterator[Map]:
     second = Posted(BOARD, 2, OTHER, ANN, "Second", AT + 1, 1, POST)
     thumb = Reacted(BOARD, 3, POST, MOD, "👍", True, AT + 2)
     suppress = Suppress(BOARD, POST)
-    sequences: tuple[tuple[str, tuple[Event | Suppress, ...]], ...] = (
+    gap = GapNotice(BOARD, EPOCH, 2, 9, "slow")
+    sequences: tuple[tuple[str, tuple[Event | Suppress | GapNotice, ...]], ...] = (
         ("a post", (posted,)),
         ("two posts, the later one first", (second, posted)),
         ("an edit", (posted, edited)),
@@ -322,6 +325,9 @@ def replica() -> Iterator[Map]:
         ("a reaction taken back before it was given", (posted, second, dataclasses.replace(thumb, seq=4, on=False), thumb)),
         ("repeats", (posted, posted, edited, posted, edited, retracted, posted, retracted)),
         ("a hole", (posted, retracted)),
+        ("a gap, and what follows it", (posted, gap, dataclasses.replace(second, seq=10))),
+        ("a gap that history fills in", (posted, gap, dataclasses.replace(second, seq=10), edited, retracted)),
+        ("a gap beyond a hole", (gap, dataclasses.replace(second, seq=10))),
     )
     for name, events in sequences:
         reader = Replica(BOARD, EPOCH)

@@ -25,6 +25,8 @@ from parley_server.domain.people import SiteRole
 from parley_server.domain.signed_note import origin_of
 from parley_server.gateway.desk import Desk
 from parley_server.gateway.door import FrontDoor
+from parley_server.gateway.gate import Gate, spread_ms
+from parley_server.gateway.hotlog import USUAL, Depth
 from parley_server.gateway.http.app import make_app, make_probes
 from parley_server.gateway.http.services import Services, Site, usual_rates
 from parley_server.gateway.hub import Hub
@@ -111,11 +113,16 @@ class CannotListen(Exception):
 
 
 @asynccontextmanager
-async def serve(settings: Settings, world: World | None = None, worker: Worker | None = None) -> AsyncIterator[Running]:
+async def serve(
+    settings: Settings, world: World | None = None, worker: Worker | None = None, depth: Depth = USUAL
+) -> AsyncIterator[Running]:
     """Run a server until the block ends: data first, the port last; on the way out the other way round.
 
     Args:
+        settings: what the operator chose.
+        world: another clock and another source of randomness.
         worker: which of several processes this is; ``None`` for the only one on its port.
+        depth: another bound for what is remembered for readers that are behind.
 
     Raises:
         EmbeddedPostgresError: the embedded PostgreSQL does not start.
@@ -156,7 +163,7 @@ async def serve(settings: Settings, world: World | None = None, worker: Worker |
         stage = Stage(observe=inspected)
         rulebook = Rulebook(rules, stage, world.now_us, others, two_people=settings.two_for_rules)
         directory = Directory(people)
-        hub = Hub(board_log)
+        hub = Hub(board_log, depth)
         stack.push_async_callback(hub.close)
         registry = Registry(hub, world)
         directory.on_person.append(registry.recheck)
@@ -190,7 +197,17 @@ async def serve(settings: Settings, world: World | None = None, worker: Worker |
         stack.push_async_callback(moderation.close)
         accounts = Accounts(people, directory, registry, others, world, inspection=stage)
         first_password = await _first_start(accounts, settings)
-        telemetry.read_from(Sources(hub.counts, lambda: registry.size, lambda: len(stream), lambda: len(moderation.unrecorded)))
+        gate = Gate(limited=settings.limits)
+        telemetry.read_from(
+            Sources(
+                hub.counts,
+                lambda: registry.size,
+                lambda: len(stream),
+                lambda: len(moderation.unrecorded),
+                lambda: gate.refused,
+                lambda: database.calls,
+            )
+        )
 
         failed: asyncio.Future[None] = loop.create_future()
         for work in (
@@ -228,7 +245,7 @@ async def serve(settings: Settings, world: World | None = None, worker: Worker |
         desk = Desk(hub, registry, directory, accounts, publisher, moderation, watching, others, world, settings.limits)
         if worker is not None and settings.metrics_port is not None:
             await _open_probes(settings, stack, services, settings.metrics_port + worker.number - 1)
-        port = await _open_door(settings, stack, desk, services, share=worker is not None)
+        port = await _open_door(settings, stack, desk, gate, services, share=worker is not None)
         yield Running(settings.host, port, where, first_password, failed)
 
 
@@ -245,7 +262,9 @@ def _bus(settings: Settings, site: str, node: NodeId) -> Bus:
     return RedisBus(settings.redis_url, site, node)
 
 
-async def _open_door(settings: Settings, stack: AsyncExitStack, desk: Desk, services: Services, *, share: bool) -> int:
+async def _open_door(
+    settings: Settings, stack: AsyncExitStack, desk: Desk, gate: Gate, services: Services, *, share: bool
+) -> int:
     """Listen on the one port; on the way out, ask everybody to come back, spread over a while. ``share``: with other processes."""
     runner = web.AppRunner(make_app(services), access_log=None)
     await runner.setup()
@@ -258,7 +277,7 @@ async def _open_door(settings: Settings, stack: AsyncExitStack, desk: Desk, serv
 
     try:
         listener = await asyncio.get_running_loop().create_server(
-            lambda: FrontDoor(desk.registry, desk.hub.fence, lambda: WebSocket(desk.registry, begin), http),
+            lambda: FrontDoor(desk.registry, desk.hub.fence, gate, lambda: WebSocket(desk.registry, begin), http),
             settings.host,
             settings.port,
             backlog=4_096,
@@ -270,7 +289,7 @@ async def _open_door(settings: Settings, stack: AsyncExitStack, desk: Desk, serv
 
     async def close_door() -> None:
         listener.close()
-        desk.registry.send_away(codes.RESTART, limits.SHUTDOWN_SPREAD_MS, reset=False)
+        desk.registry.send_away(codes.RESTART, spread_ms(desk.registry.size), reset=False)
         until = asyncio.get_running_loop().time() + limits.SHUTDOWN_S
         while desk.registry.size and asyncio.get_running_loop().time() < until:
             await asyncio.sleep(0.05)

@@ -14,6 +14,16 @@ HEAD_BYTES_MAX: Final = 16_384
 CONNECTIONS_MAX: Final = 20_000
 """Open WebSocket connections of one process. Full: ``503`` with ``Retry-After`` to the handshake."""
 
+ACCEPTS_PER_S: Final = 500
+"""WebSocket handshakes taken by one process, sustained: with its hello each costs 0.7 ms of the one thread that serves everybody, and what
+it missed comes on top. Full: ``503`` with a ``Retry-After`` that comes in turn, before anything is made for the connection."""
+
+ACCEPTS_BURST: Final = 1_000
+"""WebSocket handshakes taken at once. Full: as ``ACCEPTS_PER_S``."""
+
+RETRY_AFTER_S_MAX: Final = 60
+"""Longest ``Retry-After`` of a handshake that is turned away. Full: the turns begin again at one second."""
+
 HEAD_WITHIN_S: Final = 5.0
 """Wait for a new connection's request head. Full: closed."""
 
@@ -60,6 +70,18 @@ BUCKETS_MAX: Final = 100_000
 WATCHERS_MAX: Final = 1_000
 """Connections that watch alerts. Full: ``error limited`` with scope ``watchers``."""
 
+LOOKUPS_MAX: Final = 1_000
+"""Tokens, or accounts, of those who say hello that one query looks up. Full: it begins at once, and the others wait for the next one."""
+
+LOOKUPS_WAITING_MAX: Final = 20_000
+"""Tokens, or accounts, that wait for such a query. Full: ``Unavailable``, so ``bye overloaded`` to the next hello."""
+
+LOOKUP_WAIT_S_LEAST: Final = 0.005
+"""Shortest time from one query for tokens to the next one; a hello after a pause waits for nothing."""
+
+LOOKUP_WAIT_S_MAX: Final = 0.5
+"""Longest such time, reached while hellos come from everywhere: thousands who come back within seconds cost two queries a second."""
+
 # Hot log.
 
 RING_EVENTS_MAX: Final = 2_048
@@ -67,6 +89,15 @@ RING_EVENTS_MAX: Final = 2_048
 
 RING_BYTES_MAX: Final = 2_097_152
 """Bytes of one board's events kept in memory. Full: as ``RING_EVENTS_MAX``."""
+
+LONG_RING_EVENTS_MAX: Final = 10_000
+"""Events of a board whose ring was extended back to readers who missed more: as many as a resume replays. Full: they get ``gap slow``."""
+
+LONG_RING_BYTES_MAX: Final = 8_388_608
+"""Bytes of such a ring. Full: as ``LONG_RING_EVENTS_MAX``."""
+
+LONG_RINGS_MAX: Final = 8
+"""Boards that hold more than ``RING_EVENTS_MAX`` at the same time. Full: readers further back are served one by one, ``CATCH_UPS_MAX``."""
 
 RING_LINGER_S: Final = 120.0
 """How long a board without readers keeps its ring, so that readers who come back at once cost no query."""
@@ -84,10 +115,13 @@ PENDING_EVENTS_MAX: Final = 4_096
 """Events of one board that wait for an earlier one. Full: all are dropped and read from PostgreSQL."""
 
 READ_EVENTS: Final = 500
-"""Events read at once from PostgreSQL for a reader that is behind the ring."""
+"""Events read at once from PostgreSQL for readers that are behind the ring."""
 
 CATCH_UPS_MAX: Final = 8
-"""Readers served from PostgreSQL at the same time. Full: the next one waits."""
+"""Readers served from PostgreSQL one by one at the same time, where their board's ring cannot be extended. Full: the next one waits."""
+
+CATCH_UPS_WAITING_MAX: Final = 64
+"""Readers that are served so or wait for it. Full: the next one gets ``gap slow`` up to the ring, and fetches it over HTTP."""
 
 COALESCE_S_MAX: Final = 0.004
 """Longest time an event waits for others to be written with, under load. An idle board writes at once."""
@@ -251,7 +285,7 @@ PASSWORD_WAIT_S: Final = 10.0
 """Wait for a turn to hash. Full: ``limited``."""
 
 SHUTDOWN_SPREAD_MS: Final = 5_000
-"""Clients of a server that ends come back spread over this time."""
+"""Clients of a server that ends come back spread over this time, or over a longer one if they are more than it could take in it."""
 
 WORKER_AGAIN_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
 """Waits before a worker that ended is started again; the last one repeats."""

@@ -226,6 +226,10 @@ class People(Protocol):
         """Return since when an account exists and what became of its posts."""
         ...
 
+    async def persons(self, accounts: Sequence[AccountId]) -> dict[AccountId, Person]:
+        """Return those of ``accounts`` that there are, of one moment, as ``person`` does."""
+        ...
+
     async def people(self, *, after: str | None, limit: int) -> list[Person]:
         """Return accounts by handle; ``after``: the last handle."""
         ...
@@ -246,6 +250,10 @@ class People(Protocol):
 
     async def session(self, token_hash: bytes) -> Session | None:
         """Return an unrevoked session, also when expired (the caller compares the time)."""
+        ...
+
+    async def sessions(self, token_hashes: Sequence[bytes]) -> dict[bytes, Session]:
+        """Return the unrevoked sessions of ``token_hashes`` by these, of one moment, as ``session`` does."""
         ...
 
     async def close_session(self, session: SessionId) -> None:

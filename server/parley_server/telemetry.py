@@ -45,7 +45,9 @@ _COUNTS: Final = {
     "slow_cuts": "Connections cut because they took nothing.",
     "healed": "Holes in a board's log that were read from the store.",
     "suppressed": "Posts hidden before their record was committed.",
-    "store_reads": "Pages read from the store for readers that were behind.",
+    "store_reads": "Reads of the store for readers that were behind.",
+    "gaps": "Gaps told to readers that were too far behind.",
+    "dropped": "Presence and typing frames not written because their reader was behind.",
 }
 
 
@@ -73,6 +75,8 @@ class Sources:
     connections: Callable[[], int]
     watchers: Callable[[], int]
     unrecorded: Callable[[], int]
+    refused: Callable[[], int]
+    calls: Callable[[], int]
 
 
 class Timing:
@@ -166,6 +170,12 @@ class _Sizes(Collector):
         for count in fields(sources.counts):
             says = _COUNTS.get(count.name, f"Hub: {count.name.replace('_', ' ')}.")
             yield CounterMetricFamily(f"parley_hub_{count.name}", says, value=getattr(sources.counts, count.name))
+        yield CounterMetricFamily(
+            "parley_handshakes_refused", "WebSocket handshakes that were answered 503.", value=sources.refused()
+        )
+        yield CounterMetricFamily(
+            "parley_store_calls", "Statements and transactions that went to the database.", value=sources.calls()
+        )
         yield GaugeMetricFamily("parley_connections", "Open connections that said hello.", value=sources.connections())
         yield GaugeMetricFamily("parley_alert_watchers", "Connections that watch alerts.", value=sources.watchers())
         yield GaugeMetricFamily(

@@ -1,6 +1,6 @@
 """A reader: the library's client protocol, the wire's codec and the replica, with the habits of a patient program."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from random import Random
 from typing import Final
 
@@ -32,6 +32,8 @@ class Client:
         asked: requests without an answer there.
         unanswered: posts of earlier connections that may or may not be stored; their nonces find out.
         replicas: what it knows of each board, over all connections.
+        gaps: ranges of events that the server said will not come; to be read as history.
+        unsaid: the part of these that was committed after the subscription began.
         alerts: numbers of the alerts that it got, over all connections.
         faults: what a client can hold against the server.
     """
@@ -50,6 +52,9 @@ class Client:
         self.unanswered: list[Post] = []
         self.replicas: dict[BoardId, Replica] = {}
         self.alerts: list[int] = []
+        self.gaps: list[tuple[BoardId, int, int]] = []
+        self.unsaid: list[tuple[BoardId, int, int]] = []
+        self._heads: dict[BoardId, int] = {}
         self.faults: list[tuple[str, str]] = []
         self.refused: list[str] = []
         self._form = form
@@ -168,6 +173,13 @@ class Client:
                 self._apply(frame)
             case frames.Reacted() | frames.Gone():
                 self._apply(frame)
+            case frames.GapNotice():
+                replica = self.replicas[frame.board]
+                if frame.first != replica.seq + 1 or frame.epoch != replica.epoch:
+                    self.faults.append(("P5", f"{self.name} was told of a gap from {frame.first} on after {replica.seq}"))
+                replica.apply(frame)
+                self.gaps.append((frame.board, frame.first, frame.last))
+                self.unsaid.append((frame.board, max(frame.first, self._heads[frame.board] + 1), frame.last))
             case frames.Bye(code="internal"):
                 self.faults.append(("server", f"{self.name} was told: internal"))
             case _:
@@ -175,9 +187,17 @@ class Client:
 
     def _begin(self, state: BoardState) -> None:
         self.following.add(state.board)
+        self._heads[state.board] = state.head
         if state.board not in self.replicas:
             self.replicas[state.board] = Replica(state.board, state.epoch)
         self.replicas[state.board].begin(state.epoch, state.head, state.gap)
+        if state.gap is not None:
+            self.gaps.append((state.board, state.gap.first, state.gap.last))
+
+    def read(self, events: Iterable[frames.Event]) -> None:
+        """Take history, in whatever order."""
+        for event in events:
+            self.replicas[event.board].apply(event)
 
     def _apply(self, event: frames.Event) -> None:
         if event.board not in self.following:

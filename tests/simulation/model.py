@@ -15,6 +15,7 @@ from parley_server.domain.people import AccountState, BoardRole, Level, Person, 
 from parley_server.domain.posts import PostState
 from parley_server.domain.rules import Mode, StoredRule
 from parley_server.domain.takedowns import Case
+from parley_server.gateway.hotlog import USUAL, Depth
 from parley_server.limits import RING_LINGER_S, SUPPRESSED_LINGER_S
 from parley_server.pipeline.accounts import token_hash
 from parley_server.ports import Session, Unavailable
@@ -27,6 +28,14 @@ from tests.simulation.node import Fate, Node
 from tests.simulation.promises import Promises, Text
 
 BOARDS: Final = (BoardId("general"), BoardId("quiet"))
+SHALLOW: Final = (
+    USUAL,
+    Depth(events=6, bytes=20_000, long_events=24, long_bytes=60_000, long_rings=1, page=3, alone=1, resume=30),
+    Depth(events=6, bytes=20_000, long_rings=0, page=3, alone=2, resume=30),
+    Depth(events=3, bytes=20_000, long_rings=0, page=3, alone=0, resume=12),
+)
+"""What a node may remember: usually all of a run, else so little that readers fall behind it."""
+
 ACTIONS: Final = 200
 """What people do in one run, connecting and crashing included."""
 
@@ -80,13 +89,14 @@ class Run:
         self.loop = loop
         self.stored = FakeWorld()
         self.promises = Promises(self.stored)
-        self.fate = Fate(Random(f"{seed}/fate"))
+        self.fate = Fate(Random(f"{seed}/fate"), depth=Random(f"{seed}/depth").choice(SHALLOW))
         self.trace: list[str] = []
         self.node: Node | None = None
         self.crashes = 0
         self.wires = 0
         self.marks = 0
         self.lives = 0
+        self.lives_of_sessions = 0
         self.resets = 0
         self.store_reads = 0
         self.clients = [
@@ -130,6 +140,8 @@ class Run:
             self.promises.bounded(self.node)
         await self._rest()
         assert self.node is not None
+        self.promises.unseen_in_gaps(self.clients)
+        await self._read_on(self.node)
         self.promises.settled(self.clients)
         for client in self.clients:
             client.hang_up()
@@ -189,6 +201,12 @@ class Run:
                         client.subscribe(board)
         await self._wait(SETTLE_S)
 
+    async def _read_on(self, node: Node) -> None:
+        """Let everybody fetch what they were told to fetch."""
+        for client in self.clients:
+            for board, first, last in client.gaps:
+                client.read(await node.history(board, first, last))
+
     def _note(self, what: str) -> None:
         self.trace.append(f"{self.loop.time():.4f} {what} crashes")
 
@@ -223,6 +241,7 @@ class Run:
             (2, "a rule goes live", self._rule),
             (3, "a ban", self._ban),
             (4, "bans end", self._pardon),
+            (2, "a sign-out", self._sign_out),
         ]
         _, name, act = self.random.choices(weights, [weight for weight, _, _ in weights])[0]
         self.trace.append(f"{self.loop.time():.4f} {number} {name}")
@@ -388,6 +407,11 @@ class Run:
 
     def _pardon(self) -> None:
         for account in sorted(self.stored.people):
+            key = token_hash(f"token-{account}")
+            if key not in self.stored.sessions:
+                self.lives_of_sessions += 1
+                self.stored.sessions[key] = Session(SessionId(f"session-{self.lives_of_sessions}"), account, None)
+        for account in sorted(self.stored.people):
             usual = BoardRole.MODERATOR if account == self.moderator.account else BoardRole.MEMBER
             for board in BOARDS:
                 # Also where the store has it so already: an earlier answer may have been lost, and only an answer binds the node.
@@ -395,6 +419,21 @@ class Run:
                     self._give(account, board, usual)
             if account != self.admin.account:
                 self._set_state(account, AccountState.ACTIVE)
+
+    def _sign_out(self) -> None:
+        """End a session on every device; the next one is opened when bans end."""
+        client = self.random.choice(self.clients)
+        held = self.stored.sessions.get(token_hash(f"token-{client.account}"))
+        node, promises = self.node, self.promises
+        assert node is not None
+        if held is None:
+            return
+
+        async def sign_out() -> None:
+            await node.accounts.sign_out(held)
+            promises.ended.add(held.session)
+
+        self._call(sign_out())
 
     def _give(self, account: AccountId, board: BoardId, role: BoardRole) -> None:
         """Give a role as HTTP does; what it forbids is forbidden from the answer on, what it allows from the call on."""

@@ -18,6 +18,8 @@ from parley_server.domain.people import Person
 from parley_server.domain.posts import PostInfo
 from parley_server.gateway.desk import Desk
 from parley_server.gateway.door import FrontDoor
+from parley_server.gateway.gate import Gate
+from parley_server.gateway.hotlog import USUAL, Depth
 from parley_server.gateway.hub import Hub
 from parley_server.gateway.lanes import Lanes
 from parley_server.gateway.registry import Registry
@@ -33,6 +35,7 @@ from parley_server.pipeline.publish import Publisher
 from parley_server.pipeline.rulebook import Rulebook
 from parley_server.pipeline.takedown import Moderation
 from parley_server.pipeline.watching import Watching
+from parley_server.ports import Session as StoredSession
 from parley_server.ports import Unavailable
 from tests.fakes import FakeAlerts, FakeBoardLog, FakePeople, FakeRules, FakeTakedowns, FakeWorld
 from tests.samples import nobody_else
@@ -51,12 +54,14 @@ class Fate:
         calm: no step fails or is slow.
         down: chance that a step answers ``Unavailable``.
         crash_in: steps until the node crashes; ``None``: it does not.
+        depth: how far back a node remembers.
     """
 
     random: Random
     calm: bool = True
     down: float = 0.0
     crash_in: int | None = None
+    depth: Depth = USUAL
 
 
 class LateLog(FakeBoardLog):
@@ -86,12 +91,28 @@ class LatePeople(FakePeople):
         await self._step("person answered")
         return found
 
+    async def persons(self, accounts: Sequence[AccountId]) -> dict[AccountId, Person]:
+        found = await super().persons(accounts)
+        await self._step("persons answered")
+        return found
+
+    async def sessions(self, token_hashes: Sequence[bytes]) -> dict[bytes, StoredSession]:
+        found = await super().sessions(token_hashes)
+        await self._step("sessions answered")
+        return found
+
 
 class Watched(Hub):
     """A hub whose suppressions are looked at from both sides."""
 
-    def __init__(self, store: FakeBoardLog, before: Callable[[BoardId, PostId], None], after: Callable[[PostId], None]) -> None:
-        super().__init__(store)
+    def __init__(
+        self,
+        store: FakeBoardLog,
+        depth: Depth,
+        before: Callable[[BoardId, PostId], None],
+        after: Callable[[PostId], None],
+    ) -> None:
+        super().__init__(store, depth)
         self._before = before
         self._after = after
 
@@ -163,8 +184,10 @@ class Node:
         log, people = LateLog(stored, self._step), LatePeople(stored, self._step)
         alerts, takedowns = FakeAlerts(stored, self._step), FakeTakedowns(stored, self._step)
         stage, others = Stage(), nobody_else(name)
-        self.hub = Watched(log, self._suppressing, witness.suppressed)
+        self.log = log
+        self.hub = Watched(log, fate.depth, self._suppressing, witness.suppressed)
         self.registry = Registry(self.hub, world)
+        self.gate = Gate()
         self.rulebook = Rulebook(FakeRules(stored, self._step), stage, world.now_us, others)
         self.directory = Directory(people)
         self.directory.on_person.append(self.registry.recheck)
@@ -200,6 +223,10 @@ class Node:
             limited=False,
         )
 
+    async def history(self, board: BoardId, first: int, last: int) -> list[Event]:
+        """Read events as HTTP gives them: out of the store, rendered as they leave."""
+        return [self.hub.rendered(event) for event in await self.log.read(board, first - 1, last - first + 1)]
+
     async def start(self) -> None:
         """Load what is stored, and begin what runs for ever."""
         await self.spawn(self._load())
@@ -218,7 +245,7 @@ class Node:
             seat = self.seats[number] = Seat(number, self.desk, socket, lanes)
             return seat
 
-        door = FrontDoor(self.registry, self.hub.fence, lambda: WebSocket(self.registry, begin), asyncio.Protocol)
+        door = FrontDoor(self.registry, self.hub.fence, self.gate, lambda: WebSocket(self.registry, begin), asyncio.Protocol)
         wire = self.wires[number] = Wire(number, random, door, self.inside, peer, self._witness)
         return wire
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from parley_protocol import frames
 from parley_protocol.frames import Event
-from parley_protocol.ids import AccountId, BoardId, PostId
+from parley_protocol.ids import AccountId, BoardId, PostId, SessionId
 from parley_protocol.limits import SUBSCRIPTIONS_MAX
 from parley_protocol.replica import Replica
 from parley_server.domain.people import AccountState, BoardRole
@@ -60,6 +60,7 @@ class Seen:
     told: set[int] = field(default_factory=set)
     tail: bytes = b""
     greeted: bool = False
+    session: SessionId | None = None
 
 
 class Promises:
@@ -74,10 +75,11 @@ class Promises:
         self.barred: set[tuple[AccountId, str]] = set()
         self.demoted: set[tuple[AccountId, str]] = set()
         self.suspended: set[AccountId] = set()
+        self.ended: set[SessionId] = set()
         self.acknowledged: dict[PostId, int] = {}
         self.seen: dict[int, Seen] = {}
         self.wires: dict[int, Wire] = {}
-        self.counts = {"written": 0, "suppressed": 0, "acknowledged": 0}
+        self.counts = {"written": 0, "suppressed": 0, "acknowledged": 0, "gaps": 0}
 
     def add(self, wire: Wire, client: Client) -> None:
         """Begin to look at a connection."""
@@ -145,9 +147,15 @@ class Promises:
             self.breaks("P14", f"{frame.type} of {board} was handed to {client.name}, who is banned there")
         if not isinstance(frame, frames.Bye) and self._suspended(client.account):
             self.breaks("P14", f"{frame.type} was handed to {client.name}, who is suspended")
+        if isinstance(frame, frames.Welcome):
+            seen.session = frame.session
+        if not isinstance(frame, frames.Bye) and seen.session in self.ended:
+            self.breaks("P14", f"{frame.type} was handed to {client.name}, whose session had ended")
         match frame:
             case frames.Suppress():
                 seen.owed.discard(frame.post)
+            case frames.GapNotice():
+                self._gap(seen, frame)
             case frames.Welcome():
                 for state in frame.boards:
                     start = client.resumed[state.board] if state.gap is None else state.gap.last
@@ -192,6 +200,16 @@ class Promises:
         seen.given[event.board] = event.seq
         if seen.owed:
             self.breaks("P3", f"{name} was handed {event.type} {event.seq} before the suppressions of {seen.owed}")
+
+    def _gap(self, seen: Seen, gap: frames.GapNotice) -> None:
+        """A gap begins behind what was given, names what is committed, and is no wider than it must be said to be."""
+        name, before, head = seen.client.name, seen.given.get(gap.board), len(self.stored.logs[gap.board])
+        self.counts["gaps"] += 1
+        if before is None or gap.first != before + 1 or not gap.first <= gap.last <= head:
+            self.breaks(
+                "P5", f"{name} was told that {gap.first} to {gap.last} of {gap.board} do not come, after {before}, with {head}"
+            )
+        seen.given[gap.board] = gap.last
 
     def _ok(self, seen: Seen, ok: frames.Ok, asked: frames.ClientFrame | None) -> None:
         match asked:
@@ -268,6 +286,21 @@ class Promises:
                 self.breaks("P11", f"connection {number} holds {lag.control_bytes} bytes and {len(lag.cursors)} cursors")
             if tail is not None and len(tail._posts) > 4_096:
                 self.breaks("P11", f"connection {number} remembers {len(tail._posts)} posts")
+
+    def unseen_in_gaps(self, clients: list[Client]) -> None:
+        """Nobody shows what was stopped in a gap of a subscription that had begun before, though the event never came (P2)."""
+        for client in clients:
+            for board, first, last in client.unsaid:
+                replica, log = client.replicas[board], self.stored.logs[board]
+                stops = {event.post for event in log[first - 1 : last] if event.kind in ("retracted", "deleted")}
+                for post in stops:
+                    if replica.post(post) is not None and self.stored.posts[post].state in (
+                        PostState.RETRACTED,
+                        PostState.DELETED,
+                    ):
+                        self.breaks(
+                            "P2", f"{client.name} shows {post}, which was stopped in its gap {first} to {last} of {board}"
+                        )
 
     def settled(self, clients: list[Client]) -> None:
         """Nothing goes on any more: everybody has the same picture, and every act has what belongs to it."""

@@ -51,6 +51,8 @@ PACES: Final = frozenset(
         "HIDE_AGAIN_S",
         "KEPT_ANSWERS_S",
         "LIMIT_WAIT_MS_MAX",
+        "LOOKUP_WAIT_S_LEAST",
+        "LOOKUP_WAIT_S_MAX",
         "LOOK_AGAIN_S",
         "NODES_KEPT_S",
         "ORDINARY_TURN",
@@ -189,7 +191,7 @@ def defined(path: Path) -> set[str]:
 def metric_names() -> set[str]:
     """Names of our own metrics, as the page at /metrics shows them."""
     telemetry = Telemetry()
-    telemetry.read_from(Sources(Counts(), lambda: 0, lambda: 0, lambda: 0))
+    telemetry.read_from(Sources(Counts(), lambda: 0, lambda: 0, lambda: 0, lambda: 0, lambda: 0))
     telemetry.read_bus(BusCounts(), lambda: True)
     shown = re.findall(r"^# TYPE (parley_\w+) (?:counter|gauge|histogram)$", telemetry.page().decode(), re.MULTILINE)
     return {name for name in shown if not name.endswith("_created")}

@@ -15,3 +15,5 @@ class Counts:
     healed: int = 0
     suppressed: int = 0
     store_reads: int = 0
+    gaps: int = 0
+    dropped: int = 0

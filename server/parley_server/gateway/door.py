@@ -6,30 +6,33 @@ from typing import Final, cast
 
 from parley_server import limits
 from parley_server.gateway.fence import Fence
+from parley_server.gateway.gate import Gate
 from parley_server.gateway.registry import Registry
 
 _PATH: Final = b"/v1/ws"
 _BUSY_BODY: Final = b'{"code":"overloaded","title":"The server has no room for this connection now.","status":503}'
 _BUSY: Final = (
-    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n"
-    b"Content-Type: application/problem+json\r\nContent-Length: %d\r\n\r\n%s" % (len(_BUSY_BODY), _BUSY_BODY)
+    "HTTP/1.1 503 Service Unavailable\r\nRetry-After: {}\r\nConnection: close\r\n"
+    f"Content-Type: application/problem+json\r\nContent-Length: {len(_BUSY_BODY)}\r\n\r\n"
 )
 
 
 class FrontDoor(asyncio.Protocol):
     """A connection whose request head is not complete yet."""
 
-    __slots__ = ("_fence", "_head", "_http", "_registry", "_transport", "_websocket")
+    __slots__ = ("_fence", "_gate", "_head", "_http", "_registry", "_transport", "_websocket")
 
     def __init__(
         self,
         registry: Registry,
         fence: Fence,
+        gate: Gate,
         websocket: Callable[[], asyncio.Protocol],
         http: Callable[[], asyncio.Protocol],
     ) -> None:
         self._registry = registry
         self._fence = fence
+        self._gate = gate
         self._websocket = websocket
         self._http = http
         self._head = b""
@@ -62,10 +65,12 @@ class FrontDoor(asyncio.Protocol):
         assert transport is not None
         self._registry.met(self)
         wanted = wants_websocket(self._head)
-        if wanted and (self._registry.size >= limits.CONNECTIONS_MAX or not self._fence.holds()):
-            transport.write(_BUSY)
-            transport.close()
-            return
+        if wanted:
+            again_s = self._gate.knock(asyncio.get_running_loop().time(), self._registry.size)
+            if again_s is not None or not self._fence.holds():
+                transport.write(_BUSY.format(again_s or 1).encode() + _BUSY_BODY)
+                transport.close()
+                return
         protocol = self._websocket() if wanted else self._http()
         head, self._head = self._head, b""
         transport.set_protocol(protocol)

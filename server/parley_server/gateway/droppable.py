@@ -6,23 +6,24 @@ They have no seq, are never stored, and go to the live readers alone. Other node
 from parley_protocol.frames import Presence, Typing
 from parley_protocol.ids import AccountId
 from parley_server import limits
+from parley_server.gateway.counts import Counts
 from parley_server.gateway.hotlog import Kinds
 from parley_server.gateway.rooms import Reader, Room
 from parley_server.gateway.wire import message
 
 
-def typing(room: Room, reader: Reader | None, account: AccountId, now: float) -> bool:
+def typing(room: Room, reader: Reader | None, account: AccountId, now: float, counts: Counts) -> bool:
     """Tell a board's live readers that an account writes, all but ``reader``; too often is dropped, and answered with false."""
     if now - room.typing.get(account, float("-inf")) < limits.TYPING_S:
         return False
     if len(room.typing) > limits.PENDING_EVENTS_MAX:
         room.typing.clear()
     room.typing[account] = now
-    _drop_in(room, Kinds.TYPING, Typing(room.board, account), but=reader)
+    _drop_in(room, Kinds.TYPING, Typing(room.board, account), counts, but=reader)
     return True
 
 
-def presence(room: Room, count: int, now: float) -> None:
+def presence(room: Room, count: int, now: float, counts: Counts) -> None:
     """Tell a board's live readers how many follow it on all nodes, if that changed; ``count``: on this one."""
     for node, (online, until) in list(room.elsewhere.items()):
         if until < now:
@@ -31,7 +32,7 @@ def presence(room: Room, count: int, now: float) -> None:
             count += online
     if count != room.counted:
         room.counted = count
-        _drop_in(room, Kinds.PRESENCE, Presence(room.board, count))
+        _drop_in(room, Kinds.PRESENCE, Presence(room.board, count), counts)
 
 
 def counted(room: Room, node: str, online: int, now: float) -> None:
@@ -54,10 +55,13 @@ def to_tell(room: Room, now: float) -> int | None:
     return count
 
 
-def _drop_in(room: Room, kind: Kinds, frame: Presence | Typing, but: Reader | None = None) -> None:
+def _drop_in(room: Room, kind: Kinds, frame: Presence | Typing, counts: Counts, but: Reader | None = None) -> None:
     """Write a frame that may be lost to the live readers that asked for it."""
     for group in list(room.groups.values()):
-        if kind & group.kinds and group.live:
+        if not kind & group.kinds:
+            continue
+        counts.dropped += group.size - len(group.live)
+        if group.live:
             data = message(frame, group.form)
             for reader in tuple(group.live):
                 if reader is not but:

@@ -14,14 +14,13 @@ from typing import Final
 from parley_protocol import codes
 from parley_protocol.frames import BoardState, Deleted, Event, Gap, Restored, Retracted, Suppress
 from parley_protocol.ids import AccountId, BoardId, PostId
-from parley_protocol.limits import RESUME_EVENTS_MAX
 from parley_server import limits
 from parley_server.domain.answers import Refused
 from parley_server.gateway import droppable
 from parley_server.gateway.counts import Counts
 from parley_server.gateway.fence import Fence
 from parley_server.gateway.healing import Healing, Unsure
-from parley_server.gateway.hotlog import HotLog, Kinds
+from parley_server.gateway.hotlog import USUAL, Depth, HotLog, Kinds
 from parley_server.gateway.lagging import Lagging
 from parley_server.gateway.replies import Replies
 from parley_server.gateway.rooms import Group, Reader, Room, may_hold, segments
@@ -34,9 +33,10 @@ from parley_server.ports import BoardLog, Unavailable
 class Hub:
     """All rooms of this node. Every method runs on the event loop; only ``join`` waits for the store."""
 
-    def __init__(self, store: BoardLog, fence: Fence | None = None) -> None:
+    def __init__(self, store: BoardLog, depth: Depth = USUAL, fence: Fence | None = None) -> None:
         """``fence``: asked before anything leaves; ``None`` for one process alone."""
         self._store = store
+        self._depth = depth
         self.fence: Final = fence or Fence()
         self._rooms: dict[BoardId, Room] = {}
         self._suppressions = Suppressions()
@@ -46,7 +46,7 @@ class Hub:
         self._parting: dict[Reader, set[BoardId]] = {}
         self.counts: Final = Counts()
         self._healing = Healing(store, self.publish, self._tasks, self.counts)
-        self._lagging = Lagging(store, self._rooms, self._suppressions, self.fence, self._tasks, self.counts)
+        self._lagging = Lagging(store, depth, self._rooms, self._suppressions, self.fence, self._tasks, self.counts)
         self.paused: Final = self._lagging.paused
         self._replies = Replies(self._control)
 
@@ -81,8 +81,8 @@ class Hub:
             if not await self._healing.reach(room, seq):
                 return Refused(codes.BAD_CURSOR)
             head = room.flushed
-        if head - seq > RESUME_EVENTS_MAX:
-            gap = Gap(seq + 1, head - RESUME_EVENTS_MAX, "window")
+        if head - seq > self._depth.resume:
+            gap = Gap(seq + 1, head - self._depth.resume, "window")
             return BoardState(board, hot.epoch, head, recovered=False, gap=gap)
         return BoardState(board, hot.epoch, head, recovered=True)
 
@@ -124,7 +124,7 @@ class Hub:
         """End every subscription of a connection that closes; what it was given may still be on its way."""
         for board in list(reader.groups):
             self.leave(reader, board)
-        self.paused.discard(reader)
+        self.paused.pop(reader, None)
 
     def gone(self, reader: Reader) -> None:
         """Forget a connection that is no more, and its unsent bytes with it."""
@@ -205,13 +205,7 @@ class Hub:
         room = self._rooms.get(board)
         if room is None:
             return None
-        messages: list[bytes | None] = [None] * len(FORMATS)
-        for reader in self._blank(room, post, reset=reset):
-            form = reader.lanes.form
-            data = messages[form]
-            if data is None:
-                data = messages[form] = message(Suppress(board, post), form)
-            self._control(reader, data)
+        self._notify(self._blank(room, post, reset=reset), Suppress(board, post))
         return None
 
     def settle(self, post: PostId, now: float, seq: int | None = None) -> None:
@@ -277,7 +271,7 @@ class Hub:
     def typing(self, reader: Reader | None, board: BoardId, account: AccountId, now: float) -> bool:
         """Tell the board's live readers that somebody writes; too often is dropped, and answered with false."""
         room = self._rooms.get(board)
-        return room is not None and droppable.typing(room, reader, account, now)
+        return room is not None and droppable.typing(room, reader, account, now, self.counts)
 
     def counted(self, node: str, board: BoardId, online: int, now: float) -> None:
         """Take in how many follow a board on another node."""
@@ -294,12 +288,12 @@ class Hub:
         """Once a second: presence, rings without readers, connections that take nothing, retractions that settled."""
         for room in list(self._rooms.values()):
             count = room.count()
-            droppable.presence(room, count, now)
+            droppable.presence(room, count, now, self.counts)
             if count == 0:
                 room.idle_since = now if room.idle_since is None else room.idle_since
                 if now - room.idle_since > limits.RING_LINGER_S:
                     del self._rooms[room.board]
-        self._lagging.cut_stalled(now)
+        self._lagging.sweep(now)
         for reader in [reader for reader in self._parting if not reader.lanes.sink.unsent()]:
             del self._parting[reader]
         self._suppressions.sweep(now)
@@ -345,7 +339,7 @@ class Hub:
         at = await self._store.head(room.board)
         if at is None:
             raise Unavailable(f"no log of board {room.board}")
-        hot = room.hot = HotLog(room.board, *at)
+        hot = room.hot = HotLog(room.board, *at, depth=self._depth)
         room.flushed = hot.head
         for seq in sorted(room.pending):
             if seq <= hot.head:
@@ -367,7 +361,9 @@ class Hub:
         if isinstance(event, Retracted | Deleted):
             self._suppressions.committed(event)
             # Usually done before, by the suppression; not where the store tells of it first.
-            self._blank(room, event.post, reset=isinstance(event, Retracted))
+            others = self._blank(room, event.post, reset=isinstance(event, Retracted))
+            # Who is behind would learn of it late, or, where the event falls into a gap, not at all.
+            self._notify([reader for reader in others if reader in room.stalled], Suppress(room.board, event.post))
         entry = hot.append(event, stopped=self._suppressions.covers(event))
         room.fresh.append(entry)
         if not room.flushing:
@@ -390,6 +386,16 @@ class Hub:
             else:
                 others.append(reader)
         return others
+
+    def _notify(self, readers: list[Reader], notice: Suppress) -> None:
+        """Send a notice on the control lanes, encoded once per format."""
+        messages: list[bytes | None] = [None] * len(FORMATS)
+        for reader in readers:
+            form = reader.lanes.form
+            data = messages[form]
+            if data is None:
+                data = messages[form] = message(notice, form)
+            self._control(reader, data)
 
     def _flush(self, room: Room) -> None:
         """Write the fresh events to every live reader: one segment per group, one write per connection.

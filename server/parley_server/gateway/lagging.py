@@ -1,7 +1,9 @@
 """Readers that are behind: who they are, and how they get what they miss.
 
 A reader whose transport is full leaves its group and keeps a cursor. When it drains it is served from there, a bounded segment at a time,
-out of the ring or, behind it, out of PostgreSQL; each event is rendered at that moment (P2). A resume is the same thing.
+out of the ring; each event is rendered at that moment (P2). A resume is the same thing. The ring is extended back to whoever stands before
+it (``backfill``); where it cannot be, a few readers are served out of PostgreSQL one by one, and the others are told which events they must
+fetch themselves, and go on behind these.
 """
 
 import asyncio
@@ -10,12 +12,13 @@ from collections.abc import Iterable, Mapping
 import structlog
 
 from parley_protocol import codes
-from parley_protocol.frames import Edited, Event, Posted, Restored
+from parley_protocol.frames import Edited, Event, GapNotice, Posted, Restored
 from parley_protocol.ids import BoardId
 from parley_server import limits
+from parley_server.gateway.backfill import Backfill
 from parley_server.gateway.counts import Counts
 from parley_server.gateway.fence import Fence
-from parley_server.gateway.hotlog import Kinds, kind_of
+from parley_server.gateway.hotlog import Depth, HotLog, Kinds, kind_of
 from parley_server.gateway.lanes import Tail
 from parley_server.gateway.rooms import Reader, Room
 from parley_server.gateway.suppressions import Suppressions
@@ -30,12 +33,13 @@ class Lagging:
     """The readers of this node that are behind on at least one board.
 
     Attributes:
-        paused: those whose transport is full.
+        paused: those whose transport is full, who took nothing for longest first.
     """
 
     def __init__(
         self,
         store: BoardLog,
+        depth: Depth,
         rooms: Mapping[BoardId, Room],
         suppressions: Suppressions,
         fence: Fence,
@@ -48,8 +52,10 @@ class Lagging:
         self._fence = fence
         self._tasks = tasks
         self._counts = counts
+        self._backfill = Backfill(store, depth, suppressions.covers, tasks, counts, self._reached, self._beyond)
         self._reads = asyncio.Semaphore(limits.CATCH_UPS_MAX)
-        self.paused: set[Reader] = set()
+        self._alone = 0
+        self.paused: dict[Reader, None] = {}
 
     def begin(self, reader: Reader, room: Room, cursor: int) -> None:
         """Take a reader that follows ``room`` and has its events up to ``cursor``; it becomes live when it has caught up."""
@@ -60,6 +66,7 @@ class Lagging:
     def leave(self, reader: Reader, room: Room) -> None:
         """Forget that a reader is behind on a board that it follows no more."""
         room.stalled.discard(reader)
+        room.behind.discard(reader)
         if reader.lanes.lag is not None:
             reader.lanes.lag.cursors.pop(room.board, None)
         if reader.catching_up is not None:
@@ -75,7 +82,7 @@ class Lagging:
         lanes.paused = True
         lag = lanes.behind()
         lag.since = now
-        self.paused.add(reader)
+        self.paused[reader] = None
         for board, group in reader.groups.items():
             if board not in lag.cursors:
                 room = self._rooms[board]
@@ -86,7 +93,7 @@ class Lagging:
     def resume(self, reader: Reader) -> None:
         """The transport is empty again: control first, then what was missed."""
         reader.lanes.paused = False
-        self.paused.discard(reader)
+        self.paused.pop(reader, None)
         reader.lanes.flush_control()
         if not reader.lanes.paused:
             self.serve(reader)
@@ -101,8 +108,11 @@ class Lagging:
             if not lag.cursors:
                 lanes.lag = None
                 return
-            board, cursor = next(iter(lag.cursors.items()))
-            room = self._rooms[board]
+            # A board whose ring is being extended keeps no other one waiting.
+            board = next((board for board in lag.cursors if reader not in self._rooms[board].behind), None)
+            if board is None:
+                return
+            room, cursor = self._rooms[board], lag.cursors[board]
             hot = room.hot
             assert hot is not None, board
             if cursor >= room.flushed:
@@ -110,24 +120,74 @@ class Lagging:
                 room.stalled.discard(reader)
                 reader.groups[board].live.add(reader)
             elif cursor + 1 < hot.first:
-                reader.catching_up = self._tasks.start(self._catch_up(reader, room))
-                return
+                if room.flushed - cursor > self._backfill.depth.resume:
+                    self._skip(reader, room, hot)
+                elif not self._backfill.wait(reader, room):
+                    self._apart(reader, room, hot)
             else:
-                entries = []
-                for entry in hot.after(cursor):
-                    if entry.event.seq > room.flushed:
-                        break
-                    entries.append(entry)
+                entries = hot.after(cursor, room.flushed)
                 self._segment(reader, board, ((e.event, e.kind, e.encoded(lanes.form)) for e in entries))
         asyncio.get_running_loop().call_soon(self.serve, reader)
 
-    def cut_stalled(self, now: float) -> None:
-        """Cut the connections that took nothing for too long."""
-        for reader in list(self.paused):
+    def sweep(self, now: float) -> None:
+        """Once a second: cut the connections that took nothing for too long, let go what no reader needs any more."""
+        late: list[Reader] = []
+        for reader in self.paused:
             lag = reader.lanes.lag
-            if lag is not None and now - lag.since > limits.STALL_S_MAX:
-                self._counts.slow_cuts += 1
-                reader.cut(codes.SLOW)
+            assert lag is not None
+            # In the order in which they paused: behind the first one that still has time, all have.
+            if now - lag.since <= limits.STALL_S_MAX:
+                break
+            late.append(reader)
+        for reader in late:
+            self._counts.slow_cuts += 1
+            reader.cut(codes.SLOW)
+        self._backfill.shorten()
+
+    def _reached(self, reader: Reader) -> None:
+        """Go on with a reader that waited for a ring, which now holds what it misses."""
+        # Not now: thousands may have waited for one page.
+        asyncio.get_running_loop().call_soon(self.serve, reader)
+
+    def _beyond(self, reader: Reader, room: Room) -> None:
+        """Go on with a reader that waited for a ring in vain."""
+        lanes, hot = reader.lanes, room.hot
+        assert lanes.lag is not None and hot is not None, room.board
+        if not lanes.paused and not lanes.closed and lanes.lag.cursors[room.board] + 1 < hot.first:
+            self._apart(reader, room, hot)
+        self._reached(reader)
+
+    def _apart(self, reader: Reader, room: Room, hot: HotLog) -> None:
+        """Serve a reader that no ring reaches by itself, or, where too many are served so, tell it what to fetch."""
+        if reader.catching_up is not None:
+            return
+        if self._alone < self._backfill.depth.alone:
+            self._alone += 1
+            task = reader.catching_up = self._tasks.start(self._catch_up(reader, room))
+            task.add_done_callback(self._served_apart)
+        else:
+            self._skip(reader, room, hot)
+
+    def _served_apart(self, _: asyncio.Task[None]) -> None:
+        self._alone -= 1
+
+    def _skip(self, reader: Reader, room: Room, hot: HotLog) -> None:
+        """Tell a reader which events it must fetch itself, and let it go on behind them."""
+        lanes = reader.lanes
+        lag = lanes.lag
+        assert lag is not None, room.board
+        # The ring may hold events that the live readers were not given yet; these come with them.
+        last = min(hot.first - 1, room.flushed)
+        notice = GapNotice(room.board, hot.epoch, lag.cursors[room.board] + 1, last, "slow")
+        lag.cursors[room.board] = last
+        lag.since = asyncio.get_running_loop().time()
+        if lanes.tail is None:
+            lanes.tail = Tail()
+        lanes.tail.jumps[room.board] = last
+        self._counts.gaps += 1
+        data = message(notice, lanes.form)
+        reader.says(len(data))
+        lanes.sink.write(data)
 
     def _segment(self, reader: Reader, board: BoardId, events: Iterable[tuple[Event, Kinds, bytes]]) -> None:
         """Write one bounded segment to a reader that is behind, and move its cursor."""
@@ -138,6 +198,8 @@ class Lagging:
         if tail is None:
             tail = lanes.tail = Tail()
         kinds = reader.groups[board].kinds
+        # Most readers take all kinds; asking a flag costs more than writing the event.
+        whole = kinds == Kinds.ALL
         parts: list[bytes] = []
         size = 0
         cursor = lag.cursors[board]
@@ -145,7 +207,7 @@ class Lagging:
             if parts and size + len(data) > limits.SEGMENT_BYTES_MAX:
                 break
             cursor = event.seq
-            if kind & kinds:
+            if whole or kind & kinds:
                 parts.append(data)
                 size += len(data)
                 tail.wrote(event.post if isinstance(event, Posted | Edited | Restored) else None, len(data))

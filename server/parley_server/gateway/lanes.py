@@ -81,11 +81,15 @@ class Lag:
 
 
 class Tail:
-    """The posts in the last ``TAIL_BYTES`` that a catching-up connection was given, with how many bytes followed each."""
+    """The posts in the last ``TAIL_BYTES`` that a catching-up connection was given, with how many bytes followed each.
 
-    __slots__ = ("_posts", "_total")
+    ``jumps``: for each board, the last seq of the gap that it was told of.
+    """
+
+    __slots__ = ("_posts", "_total", "jumps")
 
     def __init__(self) -> None:
+        self.jumps: dict[BoardId, int] = {}
         self._posts: deque[tuple[PostId, int]] = deque()
         self._total = 0
 

@@ -65,12 +65,15 @@ class Registry:
         self._closed: dict[SessionId, float] = {}
         self.size = 0
 
-    def enter(self, member: Member) -> None:
-        """Add a connection that was welcomed."""
+    def enter(self, member: Member) -> bool:
+        """Add a connection that is welcomed; false if its session was revoked a moment ago: who read it from the store before that does not know (P14)."""
+        if member.session in self._closed:
+            return False
         self.size += 1
         self._slices[hash(member) // 16 % _SLICES].add(member)
         if member.account is not None:
             self._by_account[member.account].add(member)
+        return True
 
     def leave(self, member: Member) -> None:
         """Forget a connection that was welcomed."""
@@ -97,10 +100,6 @@ class Registry:
         for member in self.everyone() if account is None else self.of(account):
             if member.session == session:
                 member.close(codes.REVOKED)
-
-    def closed(self, session: SessionId) -> bool:
-        """Say whether a session was revoked a moment ago: who read it from the store before that does not know."""
-        return session in self._closed
 
     def send_away(self, code: Code, spread_ms: int, *, reset: bool) -> None:
         """Close every connection and ask it to come back, spread over a while.
@@ -155,6 +154,9 @@ class Registry:
         for member in list(self._slices[self._turn]):
             if member.expires_at_us is not None and member.expires_at_us <= at_us:
                 member.close(codes.TOKEN_EXPIRED)
+                continue
+            if member.reader.lanes.paused:
+                # It has bytes to take already, and a beat that waits says nothing.
                 continue
             heads = self._hub.heads(member.reader)
             key = (member.reader.lanes.form, tuple(heads.items()))

@@ -36,6 +36,7 @@ class Room:
         stalled: readers that are behind on this board; their cursors are in their ``Lag``.
         elsewhere: for each other node, how many follow the board there, and until when that counts.
         told: how many the other nodes were told, and ``tell_at``: when they are told again.
+        behind: those of them that wait until the ring was extended to them.
     """
 
     board: BoardId
@@ -45,6 +46,8 @@ class Room:
     flushed: int = 0
     pending: dict[int, Event] = field(default_factory=dict)
     stalled: "set[Reader]" = field(default_factory=set)
+    behind: "set[Reader]" = field(default_factory=set)
+    extending: bool = False
     opening: "asyncio.Future[HotLog] | None" = None
     flush_at: float = 0.0
     flushing: bool = False
@@ -138,10 +141,12 @@ def may_hold(room: Room, reader: Reader, post: PostId, seqs: set[int]) -> bool:
         if followed is not None and followed < unsent:
             return True
     given = room.flushed if lanes.lag is None else lanes.lag.cursors.get(room.board, room.flushed)
+    jumped = lanes.tail.jumps.get(room.board, 0) if lanes.tail is not None else 0
     kinds = reader.groups[room.board].kinds
     followed = 0
     for entry in hot.back_from(given):
-        if entry.event.seq in seqs:
+        if entry.event.seq in seqs or entry.event.seq <= jumped:
+            # Events that a gap left out stand between it and what it was given before; those were not written, and count for nothing.
             return True
         if entry.kind & kinds:
             # Not what it would be now: an edit since may have made it longer than what was written.

@@ -213,7 +213,7 @@ class Session:
             return
         me: Self | None = None
         if hello.token is not None:
-            held = await desk.accounts.identify(hello.token)
+            held = await desk.accounts.greet(hello.token)
             if isinstance(held, Refused):
                 self.close(held.code)
                 return
@@ -248,11 +248,10 @@ class Session:
             if no is not None:
                 self.send(Error(no.code.name, no.code.says, scope=state.board))
         starts = [start for start in starts if may(person, Act.READ, desk.directory.board(start[0].board)) is None]
-        if desk.registry.closed(self.session):
+        if not desk.registry.enter(self):
             self.close(codes.REVOKED)
             return
         desk.registry.met(self)
-        desk.registry.enter(self)
         states = tuple(state for state, _ in starts)
         self.send(Welcome(VERSION, self.session, _LIMITS, wire_limits.BEAT_MS, me, states))
         for state, seq in starts:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from parley_protocol.ids import AccountId, BoardId
 from parley_server.domain.people import GUEST, Board, Person
+from parley_server.pipeline.gathering import Gathering
 from parley_server.ports import People
 
 
@@ -17,6 +18,8 @@ class Directory:
 
     def __init__(self, store: People) -> None:
         self._store = store
+        # Hellos that come together, and all whom one change concerns, cost one query.
+        self._persons = Gathering(store.persons, paced=False)
         self._boards: dict[BoardId, Board] = {}
         self._people: dict[AccountId, Person] = {}
         self._present: Counter[AccountId] = Counter()
@@ -96,7 +99,7 @@ class Directory:
         """Read an account, again if it changed while the answer was on its way: an older value must not replace a newer one."""
         while True:
             changes = self._changes[account]
-            person = await self._store.person(account)
+            person = await self._persons.get(account)
             if self._changes[account] == changes:
                 return person
 

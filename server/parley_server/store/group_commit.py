@@ -137,6 +137,7 @@ class GroupCommit:
                 batch = self._batch = [self._queue.popleft() for _ in range(min(len(self._queue), bounds.BATCH_DRAFTS_MAX))]
                 if not self._queue:
                     self._filled.clear()
+                self._database.calls += 1
                 usable = await self._answer(connection, append, batch)
                 self._batch = ()
         except Unavailable:

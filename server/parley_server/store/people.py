@@ -1,6 +1,7 @@
 """Accounts, sessions, boards and roles on PostgreSQL."""
 
 import unicodedata
+from collections.abc import Sequence
 
 from parley_protocol import codes
 from parley_protocol.ids import AccountId, BoardId, SessionId
@@ -75,6 +76,11 @@ class PgPeople:
         )
         return None if row is None else History(row["created_at_us"], row["posts"], row["restricted_at_us"])
 
+    async def persons(self, accounts: Sequence[AccountId]) -> dict[AccountId, Person]:
+        """Return those that there are, of one moment, in one statement however many are asked for."""
+        rows = await self._database.read(_PERSON + "where a.id = any($1::text[])", accounts)
+        return {AccountId(row["id"]): _person(row) for row in rows}
+
     async def people(self, *, after: str | None, limit: int) -> list[Person]:
         """Return at most ``PAGE_MAX`` accounts by handle."""
         rows = await self._database.read(
@@ -128,6 +134,14 @@ class PgPeople:
             "select id, account, expires_at_us from sessions where token_hash = $1 and not revoked", token_hash
         )
         return None if row is None else Session(SessionId(row["id"]), AccountId(row["account"]), row["expires_at_us"])
+
+    async def sessions(self, token_hashes: Sequence[bytes]) -> dict[bytes, Session]:
+        """Return the unrevoked ones, in one statement however many are asked for."""
+        rows = await self._database.read(
+            "select token_hash, id, account, expires_at_us from sessions where token_hash = any($1::bytea[]) and not revoked",
+            token_hashes,
+        )
+        return {row["token_hash"]: Session(SessionId(row["id"]), AccountId(row["account"]), row["expires_at_us"]) for row in rows}
 
     async def close_session(self, session: SessionId) -> None:
         """Revoke a session."""

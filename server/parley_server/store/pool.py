@@ -75,11 +75,15 @@ async def reaching() -> AsyncIterator[None]:
 
 
 class Database:
-    """A pool of connections with the limits of ``bounds``. Made by ``open_database``."""
+    """A pool of connections with the limits of ``bounds``. Made by ``open_database``.
+
+    ``calls``: statements, transactions and group commits since the start, each counted once.
+    """
 
     def __init__(self, url: str, pool: Pool) -> None:
         self._url = url
         self._pool = pool
+        self.calls = 0
 
     async def run(self, work: Callable[[Connection], Awaitable[Result]]) -> Result:
         """Run ``work`` in one transaction and return its result once that is committed.
@@ -98,16 +102,19 @@ class Database:
                 return await self._once(work)
 
     async def _once(self, work: Callable[[Connection], Awaitable[Result]]) -> Result:
+        self.calls += 1
         async with self._pool.acquire(timeout=bounds.ACQUIRE_S) as connection, connection.transaction():
             return await work(connection)
 
     async def read(self, query: str, *arguments: object) -> list[Row]:
         """Run one reading statement, which is its own snapshot, and return its rows."""
+        self.calls += 1
         async with reaching():
             return await self._pool.fetch(query, *arguments)
 
     async def row(self, query: str, *arguments: object) -> Row | None:
         """Run one statement and return its first row."""
+        self.calls += 1
         async with reaching():
             return await self._pool.fetchrow(query, *arguments)
 

@@ -16,6 +16,7 @@ from parley_protocol.frames import (
     Edit,
     Error,
     Gap,
+    GapNotice,
     Hello,
     Ok,
     Post,
@@ -317,3 +318,39 @@ def test_every_other_close_comes_back(close: int | None) -> None:
 def test_a_refused_handshake_comes_back_only_where_waiting_can_help(status: int, returns: bool) -> None:
     following = Session().closed(Closed("", status=status, after_ms=2_000), 0.0, 0.5).next
     assert following == ComeBack(2.25) if returns else isinstance(following, ConnectionEnded)
+
+
+def test_a_gap_between_two_events_is_passed_and_said() -> None:
+    session = following()
+    seqs(session, 1)
+    step = session.received(GapNotice(LOBBY, "e1", 2, 9, "slow"), 0.0)
+    assert (step.deliver, step.drop) == ((GapEvent(LOBBY, 2, 9, "slow"),), None)
+    assert session.cursor(LOBBY) == Cursor(LOBBY, "e1", 9)
+    assert seqs(session, 9, 10) == [10]
+    # A repeat, as an overlap of two subscriptions would bring it, changes nothing.
+    assert session.received(GapNotice(LOBBY, "e1", 2, 9, "slow"), 0.0) == Step()
+
+
+def test_a_hole_before_a_gap_drops_the_connection_as_one_before_an_event_does() -> None:
+    session = following()
+    seqs(session, 1)
+    gap = GapNotice(LOBBY, "e1", 4, 9, "slow")
+    assert session.received(gap, 0.0).drop is not None
+    session.closed(CUT, 1.0, 0.5)
+    assert up(session, BoardState(LOBBY, "e1", 4, True)).resume == (Cursor(LOBBY, "e1", 1),)
+    assert session.received(gap, 1.0).deliver == (GapEvent(LOBBY, 2, 3, "hole"), GapEvent(LOBBY, 4, 9, "slow"))
+
+
+def test_a_gap_of_a_narrowed_subscription_may_begin_behind_what_it_left_out() -> None:
+    session = following(kinds=("posted",))
+    seqs(session, 1)
+    assert session.received(GapNotice(LOBBY, "e1", 4, 9, "slow"), 0.0).deliver == (GapEvent(LOBBY, 4, 9, "slow"),)
+
+
+def test_a_gap_is_no_silence() -> None:
+    session = following()
+    beat = Beat(0, {LOBBY: 9})
+    assert session.received(beat, 0.0).drop is None
+    session.received(GapNotice(LOBBY, "e1", 1, 8, "slow"), 0.0)
+    assert session.received(beat, 0.0).drop is None
+    assert session.received(beat, 0.0).drop is not None

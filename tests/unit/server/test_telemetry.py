@@ -28,7 +28,7 @@ def lines() -> Iterator[io.StringIO]:
 def test_the_page_shows_what_the_sources_say_when_it_is_asked_for() -> None:
     counts = Counts()
     telemetry = Telemetry()
-    telemetry.read_from(Sources(counts, lambda: 7, lambda: 2, lambda: 1))
+    telemetry.read_from(Sources(counts, lambda: 7, lambda: 2, lambda: 1, lambda: 3, lambda: 9))
     counts.deliveries = 41
     counts.deliveries += 1
     page = telemetry.page().decode()
@@ -36,6 +36,8 @@ def test_the_page_shows_what_the_sources_say_when_it_is_asked_for() -> None:
     assert "parley_connections 7.0" in page
     assert "parley_alert_watchers 2.0" in page
     assert "parley_unrecorded_retractions 1.0" in page
+    assert "parley_handshakes_refused_total 3.0" in page
+    assert "parley_store_calls_total 9.0" in page
 
 
 def test_the_page_shows_the_bus_by_lane_and_every_number_of_it() -> None:

@@ -1,14 +1,17 @@
 """What the tests of the gateway share: events, readers whose transports do as they are told, a store in memory."""
 
+import asyncio
+
 from parley_protocol import codec as pure
 from parley_protocol.codes import Code
 from parley_protocol.frames import Author, Deleted, Edited, Event, Gone, Posted, Reacted, Restored, Retracted, ServerFrame
 from parley_protocol.ids import AccountId, BoardId, PostId, TakedownId
 from parley_server.domain.answers import Refused
-from parley_server.gateway.hotlog import Kinds
+from parley_server.gateway.hotlog import USUAL, Depth, Kinds
 from parley_server.gateway.hub import Hub
 from parley_server.gateway.lanes import Lanes
 from parley_server.gateway.rooms import Reader
+from parley_server.ports import Unavailable
 from tests.fakes import FakeBoardLog, FakeWorld
 from tests.samples import a_board, a_draft
 from tests.simulation.network import messages
@@ -92,15 +95,34 @@ class Line:
         self.reader.lanes.closed = True
 
 
+class SlowLog(FakeBoardLog):
+    """A log that counts reads, and whose answers can be kept on their way, or not come."""
+
+    def __init__(self, stored: FakeWorld) -> None:
+        super().__init__(stored)
+        self.reads: list[tuple[int, int]] = []
+        self.open = asyncio.Event()
+        self.open.set()
+        self.down = False
+
+    async def read(self, board: BoardId, after: int, limit: int) -> list[Event]:
+        if self.down:
+            raise Unavailable("the log is down")
+        self.reads.append((after, limit))
+        events = await super().read(board, after, limit)
+        await self.open.wait()
+        return events
+
+
 class Desk:
     """A hub on a store in memory with one board."""
 
-    def __init__(self) -> None:
+    def __init__(self, depth: Depth = USUAL) -> None:
         self.stored = FakeWorld()
         self.stored.boards[GENERAL] = a_board(GENERAL)
         self.stored.logs[GENERAL] = []
-        self.log = FakeBoardLog(self.stored)
-        self.hub = Hub(self.log)
+        self.log = SlowLog(self.stored)
+        self.hub = Hub(self.log, depth)
 
     async def post(self, body: str = "hello") -> Posted:
         """Commit a post; nobody is told."""

@@ -1,16 +1,20 @@
 """The front door: what goes where, and what does not get in."""
 
 import asyncio
+import json
 
 import pytest
 
+from parley_protocol import codes
 from parley_server import limits
 from parley_server.clock import World
 from parley_server.gateway.door import FrontDoor, wants_websocket
 from parley_server.gateway.fence import Fence
+from parley_server.gateway.gate import Gate
 from parley_server.gateway.hub import Hub
 from parley_server.gateway.registry import Registry
 from tests.fakes import FakeBoardLog, FakeWorld
+from tests.simulation.loop import run
 
 HEAD = b"GET /v1/ws HTTP/1.1\r\nHost: parley\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 PAGE = b"GET / HTTP/1.1\r\nHost: parley\r\n\r\n"
@@ -60,7 +64,10 @@ class Entrance:
         self.sockets: list[Taken] = []
         self.pages: list[Taken] = []
         self.street = Street()
-        self.door = FrontDoor(self.registry, self.fence, lambda: self._new(self.sockets), lambda: self._new(self.pages))
+        self.gate = Gate()
+        self.door = FrontDoor(
+            self.registry, self.fence, self.gate, lambda: self._new(self.sockets), lambda: self._new(self.pages)
+        )
         self.door.connection_made(self.street)
 
     def _new(self, kept: list[Taken]) -> Taken:
@@ -98,6 +105,23 @@ async def test_a_full_house_answers_a_handshake_with_503_and_still_serves_pages(
     assert entrance.street.closed and not entrance.sockets
     other.door.data_received(PAGE)
     assert other.pages
+
+
+def test_a_handshake_beyond_the_rate_is_turned_away_before_a_session_is_made_and_pages_are_not() -> None:
+    async def main(_: object) -> None:
+        entrance, other = Entrance(), Entrance()
+        for met in (entrance, other):
+            while met.gate.knock(asyncio.get_running_loop().time(), 0) is None:
+                pass
+        entrance.door.data_received(HEAD)
+        head, _, body = entrance.street.data.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 503 ") and b"\r\nRetry-After: 1\r\n" in head + b"\r\n"
+        assert json.loads(body)["code"] == codes.OVERLOADED.name and b"Content-Length: %d" % len(body) in head
+        assert entrance.street.closed and not entrance.sockets and not entrance.registry._deadlines
+        other.door.data_received(PAGE)
+        assert other.pages
+
+    run(main)
 
 
 async def test_who_says_nothing_in_time_is_cut() -> None:

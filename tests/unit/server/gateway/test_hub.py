@@ -9,7 +9,7 @@ from parley_protocol.ids import AccountId, BoardId, PostId
 from parley_protocol.limits import RESUME_EVENTS_MAX
 from parley_server import limits
 from parley_server.domain.answers import Refused
-from parley_server.gateway.hotlog import Kinds
+from parley_server.gateway.hotlog import Depth, Kinds
 from tests.simulation.loop import run
 from tests.unit.server.gateway.room import GENERAL, JSON, Desk, Line, deleted, edited, posted, reacted, restored, retracted
 
@@ -84,7 +84,7 @@ async def test_a_slow_reader_gets_the_text_as_it_is_when_it_drains(desk: Desk) -
     slow.drain()
     await settle()
     assert b"secret" not in slow.data and b"old" not in slow.data
-    assert slow.said() == ["posted 2", "gone 3", "edited 4", "retracted 5"]
+    assert slow.said() == ["suppress", "posted 2", "gone 3", "edited 4", "retracted 5"]
 
 
 # Where a subscription starts.
@@ -403,3 +403,73 @@ def test_a_line_that_is_cut_stays_cut() -> None:
         assert line.said() == []
 
     run(work)
+
+
+# Slow readers.
+
+
+async def test_presence_and_typing_never_reach_a_reader_that_is_behind_and_are_dropped_first(desk: Desk) -> None:
+    slow, quick = await desk.line(full=True), await desk.line()
+    desk.publish(posted(1))
+    await settle()
+    for line in (slow, quick):
+        line.frames()
+    assert slow.reader in desk.hub.paused
+    for number in range(2_000):
+        desk.hub.typing(quick.reader, GENERAL, AccountId(f"a{number}"), float(number))
+    await desk.line()
+    desk.hub.sweep(0.0)
+    lag = slow.reader.lanes.lag
+    assert lag is not None and lag.control_bytes == 0 and slow.data == b"" and not slow.cuts
+    assert "presence" in quick.said() and desk.hub.counts.dropped == 2_001
+    # Before anything else is lost: what must arrive still has the whole lane.
+    desk.hub.suppress(GENERAL, P1, reset=False)
+    slow.drain()
+    await settle()
+    assert slow.said() == ["suppress"]
+
+
+async def test_a_lane_of_control_frames_that_is_full_ends_the_connection_as_slow(desk: Desk) -> None:
+    slow = await desk.line(full=True)
+    desk.publish(posted(1))
+    await settle()
+    notice = b"x" * 1_000
+    while not slow.cuts:
+        held = slow.reader.lanes.lag.control_bytes if slow.reader.lanes.lag else 0
+        assert held <= limits.CONTROL_BYTES_MAX
+        desk.hub.control(slow.reader, notice)
+    assert slow.cuts == ["slow"] and desk.hub.counts.slow_cuts == 1
+
+
+async def test_who_takes_nothing_for_too_long_is_cut_in_the_order_of_pausing(desk: Desk) -> None:
+    lines = [await desk.line() for _ in range(3)]
+    for place, line in enumerate(lines):
+        desk.hub.pause(line.reader, 10.0 * place)
+    desk.hub.sweep(15.0 + limits.STALL_S_MAX)
+    assert [line.cuts for line in lines] == [["slow"], ["slow"], []]
+    assert list(desk.hub.paused) == [lines[2].reader]
+    # Who drained and paused again stands behind the others.
+    lines[2].drain()
+    late = await desk.line()
+    desk.hub.pause(late.reader, 30.0)
+    desk.hub.pause(lines[2].reader, 40.0)
+    assert list(desk.hub.paused) == [late.reader, lines[2].reader]
+
+
+async def test_p5_who_was_cut_as_slow_gets_on_resume_what_it_missed_or_is_told_what_it_is() -> None:
+    desk = Desk(Depth(events=10, long_events=20, page=5, alone=1, resume=30))
+    slow, quick = await desk.line(full=True), await desk.line()
+    for _ in range(5):
+        desk.publish(await desk.post())
+        await settle()
+    got = slow.said()
+    desk.hub.sweep(1.0 + limits.STALL_S_MAX)
+    assert got == ["posted 1"] and slow.cuts == ["slow"] and not quick.cuts
+    back = await desk.line(1)
+    await settle()
+    assert back.said() == [f"posted {seq}" for seq in range(2, 6)]
+    for _ in range(40):
+        desk.publish(await desk.post())
+    await settle()
+    state = await desk.hub.join(GENERAL, None, 1)
+    assert state == BoardState(GENERAL, "epoch-general", 45, False, Gap(2, 15, "window"))

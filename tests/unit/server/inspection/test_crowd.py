@@ -65,5 +65,5 @@ def test_what_is_remembered_is_bounded() -> None:
         crowds.add((CrowdOf.TEXT, "b", thing), "a", 0, 0)
     assert len(crowds) == 2
     for n in range(CROWD_ACCOUNTS_MAX + 9):
-        seen = crowds.add((CrowdOf.TEXT, "b", 8), f"author-{n}", 1, 0)
-    assert len(seen) == CROWD_ACCOUNTS_MAX
+        crowds.add((CrowdOf.TEXT, "b", 8), f"author-{n}", 1, 0)
+    assert len(crowds.add((CrowdOf.TEXT, "b", 8), "the last", 1, 0)) == CROWD_ACCOUNTS_MAX
