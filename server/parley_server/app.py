@@ -146,9 +146,9 @@ async def serve(
             log.info("record_log_completed", leaves=added)
         checkpoints = Checkpoints(record_log, _log_key(settings), origin_of(settings.site_name), world.now_us)
 
-        telemetry = Telemetry()
+        telemetry = Telemetry(None if worker is None else worker.number)
         nodes, node = PgNodes(database), node_name() if worker is None else worker.node
-        bus = _bus(settings, await nodes.site(), node)
+        bus = _bus(settings, await nodes.site(), node, telemetry)
         # Alone on its database it waits for nobody, and nobody for it.
         shared = settings.redis_url is not None
         others = Others(node, bus, nodes if shared else None)
@@ -196,6 +196,8 @@ async def serve(
         moderation = Moderation(board_log, takedowns, alerts, rulebook, directory, hub, announcer, world)
         stack.push_async_callback(moderation.close)
         accounts = Accounts(people, directory, registry, others, world, inspection=stage)
+        if shared:
+            telemetry.read_nodes(lambda: others.living, hub.fence.holds, lambda: len(claims))
         first_password = await _first_start(accounts, settings)
         gate = Gate(limited=settings.limits)
         telemetry.read_from(
@@ -255,11 +257,13 @@ def node_name(worker: int | None = None) -> NodeId:
     return NodeId(f"{host}-{secrets.token_hex(3)}" if worker is None else f"{host}-{worker}-{secrets.token_hex(3)}")
 
 
-def _bus(settings: Settings, site: str, node: NodeId) -> Bus:
+def _bus(settings: Settings, site: str, node: NodeId, telemetry: Telemetry) -> Bus:
     """Make the way to the other nodes."""
     if settings.redis_url is None:
         return LocalBus(node)
-    return RedisBus(settings.redis_url, site, node)
+    bus = RedisBus(settings.redis_url, site, node, asked=telemetry.asked)
+    telemetry.read_bus(bus.counts, lambda: bus.up)
+    return bus
 
 
 async def _open_door(

@@ -104,10 +104,10 @@ class Timing:
 
 
 class Telemetry:
-    """The metrics of this process."""
+    """The metrics of this process. ``worker``: its number, which each line then carries; ``None`` where it is alone on its port."""
 
-    def __init__(self) -> None:
-        self._registry = CollectorRegistry()
+    def __init__(self, worker: int | None = None) -> None:
+        self._registry = CollectorRegistry() if worker is None else _OfWorker(worker)
         ProcessCollector(registry=self._registry)
         self._append = Timing("parley_append_seconds", "From an accepted post to its commit.", APPEND_S)
         self._inspect = Timing("parley_inspection_seconds", "One inspection, waiting included.", INSPECT_S)
@@ -122,6 +122,10 @@ class Telemetry:
     def read_bus(self, counts: BusCounts, up: Callable[[], bool]) -> None:
         """Name the bus; to be called once, where there is one."""
         self._registry.register(_Bus(counts, up))
+
+    def read_nodes(self, living: Callable[[], int], speaks: Callable[[], bool], claims: Callable[[], int]) -> None:
+        """Name what is known of the other nodes; to be called once, where there may be some."""
+        self._registry.register(_Nodes(living, speaks, claims))
 
     def asked(self, took_s: float) -> None:
         """Count one question to other nodes."""
@@ -139,6 +143,20 @@ class Telemetry:
     def page(self) -> bytes:
         """Return all metrics as text."""
         return generate_latest(self._registry)
+
+
+class _OfWorker(CollectorRegistry):
+    """A registry that says of each line which worker's it is."""
+
+    def __init__(self, worker: int) -> None:
+        super().__init__()
+        self._label = {"worker": str(worker)}
+
+    def collect(self) -> Iterable[Metric]:
+        """Give each metric, labelled."""
+        for metric in super().collect():
+            metric.samples = [sample._replace(labels=self._label | sample.labels) for sample in metric.samples]
+            yield metric
 
 
 class _Own(Collector):
@@ -182,6 +200,23 @@ class _Sizes(Collector):
             "parley_unrecorded_retractions",
             "Posts that are hidden while their record is tried again.",
             value=sources.unrecorded(),
+        )
+
+
+class _Nodes(Collector):
+    """Reads what is known of the other nodes when the page is asked for."""
+
+    def __init__(self, living: Callable[[], int], speaks: Callable[[], bool], claims: Callable[[], int]) -> None:
+        self._living = living
+        self._speaks = speaks
+        self._claims = claims
+
+    def collect(self) -> Iterable[Metric]:
+        """Give each number as it is now."""
+        yield GaugeMetricFamily("parley_nodes", "Living nodes as of the last beat, this one included.", value=self._living())
+        yield GaugeMetricFamily("parley_node_speaks", "1 while this node serves, 0 while it is silent.", value=self._speaks())
+        yield GaugeMetricFamily(
+            "parley_claims", "Posts hidden here by acts of other nodes whose outcome is not known.", value=self._claims()
         )
 
 
