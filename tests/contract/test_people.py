@@ -71,6 +71,23 @@ async def test_a_session_is_known_by_the_hash_of_its_token_until_it_is_revoked(s
     assert await store.people.session(b"three") is None
 
 
+async def test_many_are_found_at_once_as_each_alone(store: Store) -> None:
+    await add_zoe(store)
+    await store.people.set_role(GENERAL, ZOE, BoardRole.MUTED, MODERATOR, 5)
+    for name in ("one", "two", "three"):
+        await store.people.open_session(Session(SessionId(f"s-{name}"), ZOE, 9), name.encode(), "web", 5)
+    await store.people.close_session(SessionId("s-two"))
+    hashes = [b"one", b"two", b"three", b"four", b"one"]
+    sessions = await store.people.sessions(hashes)
+    assert sessions == {key: held for key in hashes if (held := await store.people.session(key)) is not None}
+    assert {*sessions} == {b"one", b"three"}
+    accounts = [ZOE, AUTHOR.id, AccountId("none"), ZOE]
+    persons = await store.people.persons(accounts)
+    assert persons == {account: held for account in accounts if (held := await store.people.person(account)) is not None}
+    assert {*persons} == {ZOE, AUTHOR.id} and persons[ZOE].boards == {GENERAL: BoardRole.MUTED}
+    assert await store.people.sessions([]) == {} and await store.people.persons([]) == {}
+
+
 async def test_a_board_has_its_founder_and_its_name_once(store: Store) -> None:
     board = replace(a_board("new"), visibility=Visibility.PRIVATE)
     assert await store.people.create_board(board, AUTHOR.id) is None

@@ -134,6 +134,13 @@ class Database:
             self._pool.terminate()
 
 
+async def _as_it_is(connection: Connection) -> None:
+    """Give a connection back without the query that undoes what its user set: nobody here sets anything beyond a transaction.
+
+    That query would be a second round trip after each statement.
+    """
+
+
 async def open_database(url: str, *, connections_max: int = bounds.CONNECTIONS_MAX) -> Database:
     """Connect to PostgreSQL 15 or later.
 
@@ -152,5 +159,6 @@ async def open_database(url: str, *, connections_max: int = bounds.CONNECTIONS_M
             command_timeout=bounds.COMMAND_S,
             timeout=bounds.ACQUIRE_S,
             server_settings=_SETTINGS,
+            reset=_as_it_is,
         )
     return Database(url, pool)

@@ -86,3 +86,34 @@ async def test_p11_a_statement_that_takes_too_long_is_unavailable(database_url: 
 async def test_p4_commits_are_on_disk_whatever_the_server_prefers(database: Database) -> None:
     [row] = await database.read("select current_setting('synchronous_commit') as value")
     assert row["value"] == "on"
+
+
+async def test_a_statement_costs_one_round_trip_and_a_cancelled_transaction_leaves_the_next_one_alone(
+    database: Database, postgres_url: str
+) -> None:
+    own = await open_database(postgres_url, connections_max=1)
+    try:
+        before = own.calls
+        assert [row["n"] for row in await own.read("select 41 as n")] == [41]
+        last = await database.row("select query from pg_stat_activity where pid = $1", await _pid(own))
+        assert last is not None and "pg_backend_pid" in last["query"] and own.calls == before + 2
+
+        async def dawdle(connection: Connection) -> None:
+            await connection.execute("set local work_mem = '1MB'; create table half_done (n int)")
+            await asyncio.sleep(60)
+
+        task = asyncio.ensure_future(own.run(dawdle))
+        await asyncio.sleep(0.2)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert await own.read("select from pg_class where relname = 'half_done'") == []
+        assert [row["work_mem"] for row in await own.read("show work_mem")] != ["1MB"]
+    finally:
+        await own.close()
+
+
+async def _pid(database: Database) -> int:
+    row = await database.row("select pg_backend_pid() as pid")
+    assert row is not None
+    pid: int = row["pid"]
+    return pid
