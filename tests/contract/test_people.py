@@ -83,7 +83,7 @@ async def test_many_are_found_at_once_as_each_alone(store: Store) -> None:
     assert {*sessions} == {b"one", b"three"}
     accounts = [ZOE, AUTHOR.id, AccountId("none"), ZOE]
     persons = await store.people.persons(accounts)
-    assert persons == {account: held for account in accounts if (held := await store.people.person(account)) is not None}
+    assert persons == {account: one for account in accounts if (one := await store.people.person(account)) is not None}
     assert {*persons} == {ZOE, AUTHOR.id} and persons[ZOE].boards == {GENERAL: BoardRole.MUTED}
     assert await store.people.sessions([]) == {} and await store.people.persons([]) == {}
 
