@@ -20,13 +20,14 @@ from parley_server.config import Settings
 from parley_server.domain.answers import Refused
 from parley_server.domain.people import SiteRole
 from parley_server.domain.signed_note import origin_of
+from parley_server.gateway.desk import Desk
 from parley_server.gateway.door import FrontDoor
 from parley_server.gateway.http.app import make_app
 from parley_server.gateway.http.services import Services, Site, usual_rates
 from parley_server.gateway.hub import Hub
 from parley_server.gateway.lanes import Lanes
 from parley_server.gateway.registry import Registry
-from parley_server.gateway.session import Desk, Session
+from parley_server.gateway.session import Session
 from parley_server.gateway.websocket import WebSocket
 from parley_server.inspection.stage import Inspected, Stage
 from parley_server.moderation.alerts import AlertStream

@@ -15,7 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from parley_server.domain.verdict import Verdict
-from parley_server.gateway.hub import Counts
+from parley_server.gateway.counts import Counts
 
 SECRET: Final = frozenset({"authorization", "body", "handle", "nonce", "password", "reason", "text", "token"})
 """Keys whose values never reach a log line."""

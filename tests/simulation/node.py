@@ -16,12 +16,13 @@ from parley_server.clock import World
 from parley_server.domain.answers import Refused
 from parley_server.domain.people import Person
 from parley_server.domain.posts import PostInfo
+from parley_server.gateway.desk import Desk
 from parley_server.gateway.door import FrontDoor
 from parley_server.gateway.hub import Hub
 from parley_server.gateway.lanes import Lanes
 from parley_server.gateway.registry import Registry
 from parley_server.gateway.rooms import Reader
-from parley_server.gateway.session import Desk, Session
+from parley_server.gateway.session import Session
 from parley_server.gateway.websocket import WebSocket
 from parley_server.inspection.stage import Stage
 from parley_server.moderation.alerts import AlertStream

@@ -21,7 +21,7 @@ SOURCES = {
 PARTS = ("gateway", "store", "inspection", "moderation", "bus")
 
 # Where requests come in: these call the pipeline, which calls the hub; the rest of the gateway knows neither.
-EDGES = ("parley_server.gateway.session", "parley_server.gateway.http")
+EDGES = tuple(f"parley_server.gateway.{edge}" for edge in ("session", "requests", "desk", "http"))
 
 # The outer world: what a pure module must not reach for, as standard library modules ...
 IMPURE = frozenset(

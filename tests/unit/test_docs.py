@@ -12,7 +12,7 @@ import typer
 
 from parley_client.commands.app import app
 from parley_server.config import CLIENT, CONFIG, DEFAULTS, PREFIX
-from parley_server.gateway.hub import Counts
+from parley_server.gateway.counts import Counts
 from parley_server.telemetry import Sources, Telemetry
 
 ROOT: Final = Path(__file__).resolve().parents[2]

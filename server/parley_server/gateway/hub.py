@@ -2,76 +2,49 @@
 
 A reader that keeps up has no state but its place in a group: readers of one board in one format with one filter. When a board has
 news, they are joined into one segment per group and written once per connection. A reader whose transport is full leaves its group
-and keeps a cursor; ``serve`` takes it from there, out of the ring or, behind it, out of PostgreSQL. A resume is the same thing.
+and keeps a cursor (``lagging``). A resume is the same thing.
 
 The hub takes only events that the store returned, so it cannot send what is not committed (P4), and only the store can make one.
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Final
-
-import structlog
+from typing import Final
 
 from parley_protocol import codes
-from parley_protocol.frames import (
-    BoardState,
-    Deleted,
-    Edited,
-    Event,
-    Gap,
-    Gone,
-    Posted,
-    Presence,
-    Restored,
-    Retracted,
-    Suppress,
-    Typing,
-)
+from parley_protocol.frames import BoardState, Deleted, Event, Gap, Restored, Retracted, Suppress
 from parley_protocol.ids import AccountId, BoardId, PostId
 from parley_protocol.limits import RESUME_EVENTS_MAX
 from parley_server import limits
 from parley_server.domain.answers import Refused
-from parley_server.gateway.hotlog import HotLog, Kinds, kind_of
-from parley_server.gateway.lanes import Tail
+from parley_server.gateway import droppable
+from parley_server.gateway.counts import Counts
+from parley_server.gateway.healing import Healing
+from parley_server.gateway.hotlog import HotLog, Kinds
+from parley_server.gateway.lagging import Lagging
 from parley_server.gateway.rooms import Group, Reader, Room, may_hold, segments
 from parley_server.gateway.suppressions import Claim, Suppressions
+from parley_server.gateway.tasks import Tasks
 from parley_server.gateway.wire import FORMATS, message
 from parley_server.ports import BoardLog, Unavailable
 
-log = structlog.get_logger(__name__)
-
-
-@dataclass(slots=True)
-class Counts:
-    """What the hub did since it started; read by metrics."""
-
-    deliveries: int = 0
-    writes: int = 0
-    lagged: int = 0
-    resets: int = 0
-    slow_cuts: int = 0
-    healed: int = 0
-    suppressed: int = 0
-    store_reads: int = 0
-
 
 class Hub:
-    """All rooms of this node. Every method runs on the event loop; only ``join`` and the catching up of readers wait for the store."""
+    """All rooms of this node. Every method runs on the event loop; only ``join`` waits for the store."""
 
     def __init__(self, store: BoardLog) -> None:
         self._store = store
         self._rooms: dict[BoardId, Room] = {}
         self._suppressions = Suppressions()
-        self._reads = asyncio.Semaphore(limits.CATCH_UPS_MAX)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self._turn = 0
         # Readers that left boards while bytes of theirs were not with the peer, with those boards.
         self._parting: dict[Reader, set[BoardId]] = {}
-        self.paused: set[Reader] = set()
         self.counts: Final = Counts()
+        self._healing = Healing(store, self.publish, self._tasks, self.counts)
+        self._lagging = Lagging(store, self._rooms, self._suppressions, self._tasks, self.counts)
+        self.paused: Final = self._lagging.paused
 
     # Readers come and go.
 
@@ -123,9 +96,7 @@ class Hub:
         if cursor == room.flushed and not reader.lanes.paused:
             group.live.add(reader)
             return
-        room.stalled.add(reader)
-        reader.lanes.behind().cursors[state.board] = cursor
-        self.serve(reader)
+        self._lagging.begin(reader, room, cursor)
 
     def leave(self, reader: Reader, board: BoardId) -> None:
         """End one subscription."""
@@ -137,16 +108,9 @@ class Hub:
             self._parting.setdefault(reader, set()).add(board)
         group.live.discard(reader)
         group.size -= 1
-        room.stalled.discard(reader)
-        if reader.lanes.lag is not None:
-            reader.lanes.lag.cursors.pop(board, None)
         if group.size == 0:
             room.groups.pop((group.form, group.kinds), None)
-        if reader.catching_up is not None:
-            # It may be reading this very board; what is still behind is served again.
-            reader.catching_up.cancel()
-            reader.catching_up = None
-            asyncio.get_running_loop().call_soon(self.serve, reader)
+        self._lagging.leave(reader, room)
 
     def drop(self, reader: Reader) -> None:
         """End every subscription of a connection that closes; what it was given may still be on its way."""
@@ -171,7 +135,7 @@ class Hub:
         hot = room.hot
         if hot is None or event.seq > hot.head + 1 or self._suppressions.too_early(event):
             if hot is None or event.seq > hot.head:
-                self._set_aside(room, event)
+                self._healing.set_aside(room, event)
             return
         if event.seq <= hot.head:
             return
@@ -197,8 +161,7 @@ class Hub:
         room = self._rooms.get(board)
         if room is None or room.hot is None:
             return
-        room.unsure = True
-        self._heal_soon(room)
+        self._healing.doubt(room)
 
     def suppress(self, board: BoardId, post: PostId, *, reset: bool = True) -> Refused | None:
         """Hide a post from everything that leaves from now on, and tell its readers ahead of content (P2, P3).
@@ -254,9 +217,7 @@ class Hub:
 
     def rendered(self, event: Event) -> Event:
         """Return an event as it may leave now."""
-        if isinstance(event, Posted | Edited | Restored) and self._suppressions.covers(event):
-            return Gone(event.board, event.seq, event.post)
-        return event
+        return self._suppressions.rendered(event)
 
     def heads(self, reader: Reader) -> dict[str, int]:
         """Return the head of each board that a connection follows, as far as the live readers were given."""
@@ -269,29 +230,19 @@ class Hub:
     def typing(self, reader: Reader, board: BoardId, account: AccountId, now: float) -> None:
         """Tell the board's live readers that somebody writes; too often is dropped."""
         room = self._rooms.get(board)
-        if room is None or now - room.typing.get(account, float("-inf")) < limits.TYPING_S:
-            return
-        if len(room.typing) > limits.PENDING_EVENTS_MAX:
-            room.typing.clear()
-        room.typing[account] = now
-        self._drop_in(room, Kinds.TYPING, Typing(board, account), but=reader)
+        if room is not None:
+            droppable.typing(room, reader, account, now)
 
     def sweep(self, now: float) -> None:
         """Once a second: presence, rings without readers, connections that take nothing, retractions that settled."""
         for room in list(self._rooms.values()):
             count = room.count()
-            if count != room.counted:
-                room.counted = count
-                self._drop_in(room, Kinds.PRESENCE, Presence(room.board, count))
+            droppable.presence(room, count)
             if count == 0:
                 room.idle_since = now if room.idle_since is None else room.idle_since
                 if now - room.idle_since > limits.RING_LINGER_S:
                     del self._rooms[room.board]
-        for reader in list(self.paused):
-            lag = reader.lanes.lag
-            if lag is not None and now - lag.since > limits.STALL_S_MAX:
-                self.counts.slow_cuts += 1
-                reader.cut(codes.SLOW)
+        self._lagging.cut_stalled(now)
         for reader in [reader for reader in self._parting if not reader.lanes.sink.unsent()]:
             del self._parting[reader]
         self._suppressions.sweep(now)
@@ -300,62 +251,15 @@ class Hub:
 
     def pause(self, reader: Reader, now: float) -> None:
         """The kernel takes no more: the reader leaves its groups and keeps cursors."""
-        self.counts.lagged += 1
-        lanes = reader.lanes
-        lanes.paused = True
-        lag = lanes.behind()
-        lag.since = now
-        self.paused.add(reader)
-        for board, group in reader.groups.items():
-            if board not in lag.cursors:
-                room = self._rooms[board]
-                group.live.discard(reader)
-                room.stalled.add(reader)
-                lag.cursors[board] = room.flushed
+        self._lagging.pause(reader, now)
 
     def resume(self, reader: Reader) -> None:
         """The transport is empty again: control first, then what was missed."""
-        reader.lanes.paused = False
-        self.paused.discard(reader)
-        reader.lanes.flush_control()
-        if not reader.lanes.paused:
-            self.serve(reader)
-
-    def serve(self, reader: Reader) -> None:
-        """Give a reader what it misses, a segment at a time, until its transport is full or it is live again."""
-        lanes = reader.lanes
-        for _ in range(limits.SEGMENTS_PER_TURN):
-            lag = lanes.lag
-            if lag is None or lanes.paused or lanes.closed or reader.catching_up is not None:
-                return
-            if not lag.cursors:
-                lanes.lag = None
-                return
-            board, cursor = next(iter(lag.cursors.items()))
-            room = self._rooms[board]
-            hot = room.hot
-            assert hot is not None, board
-            if cursor >= room.flushed:
-                del lag.cursors[board]
-                room.stalled.discard(reader)
-                reader.groups[board].live.add(reader)
-            elif cursor + 1 < hot.first:
-                reader.catching_up = self._start(self._catch_up(reader, room))
-                return
-            else:
-                entries = []
-                for entry in hot.after(cursor):
-                    if entry.event.seq > room.flushed:
-                        break
-                    entries.append(entry)
-                self._segment(reader, board, ((e.event, e.kind, e.encoded(lanes.form)) for e in entries))
-        asyncio.get_running_loop().call_soon(self.serve, reader)
+        self._lagging.resume(reader)
 
     async def close(self) -> None:
         """Stop catching up; connections are closed by their owner."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.close()
 
     # Inside.
 
@@ -400,43 +304,6 @@ class Hub:
             return False
         del self._rooms[min(idle, key=lambda room: room.idle_since or 0.0).board]
         return True
-
-    def _set_aside(self, room: Room, event: Event) -> None:
-        """Keep an event whose predecessor is not here; after a short wait, ask the store for the hole."""
-        if len(room.pending) >= limits.PENDING_EVENTS_MAX:
-            room.pending.clear()
-        room.pending[event.seq] = event
-        self._heal_soon(room)
-
-    def _heal_soon(self, room: Room) -> None:
-        if room.hot is not None and not room.healing:
-            room.healing = True
-            asyncio.get_running_loop().call_later(limits.HOLE_WAIT_S, lambda: self._start(self._heal(room)))
-
-    async def _heal(self, room: Room) -> None:
-        """Read what follows the ring from the store, until no event waits for a predecessor and nothing can be missing."""
-        hot = room.hot
-        assert hot is not None, room.board
-        try:
-            while True:
-                room.unsure = False
-                try:
-                    events = await self._store.read(room.board, hot.head, limits.READ_EVENTS)
-                except Unavailable:
-                    room.unsure = True
-                    await asyncio.sleep(limits.HEAL_AGAIN_S)
-                    continue
-                before = hot.head
-                for event in events:
-                    self.publish(event)
-                self.counts.healed += hot.head - before
-                room.pending = {seq: event for seq, event in room.pending.items() if seq > hot.head}
-                if not room.pending and not room.unsure and len(events) < limits.READ_EVENTS:
-                    return
-                if hot.head == before:
-                    await asyncio.sleep(limits.HEAL_AGAIN_S)
-        finally:
-            room.healing = False
 
     def _accept(self, room: Room, hot: HotLog, event: Event) -> None:
         """Put the next event into the ring, and see that it is written soon."""
@@ -497,63 +364,6 @@ class Hub:
         ended = loop.time()
         room.flush_at = ended + min(ended - began, limits.COALESCE_S_MAX)
 
-    def _segment(self, reader: Reader, board: BoardId, events: Iterable[tuple[Event, Kinds, bytes]]) -> None:
-        """Write one bounded segment to a reader that is behind, and move its cursor."""
-        lanes = reader.lanes
-        lag = lanes.lag
-        assert lag is not None, board
-        tail = lanes.tail
-        if tail is None:
-            tail = lanes.tail = Tail()
-        kinds = reader.groups[board].kinds
-        parts: list[bytes] = []
-        size = 0
-        cursor = lag.cursors[board]
-        for event, kind, data in events:
-            if parts and size + len(data) > limits.SEGMENT_BYTES_MAX:
-                break
-            cursor = event.seq
-            if kind & kinds:
-                parts.append(data)
-                size += len(data)
-                tail.wrote(event.post if isinstance(event, Posted | Edited | Restored) else None, len(data))
-        # Before the write, which may pause the reader and look at its cursor.
-        lag.cursors[board] = cursor
-        lag.since = asyncio.get_running_loop().time()
-        if parts:
-            self.counts.writes += 1
-            self.counts.deliveries += len(parts)
-            reader.said = 0
-            lanes.sink.write(b"".join(parts))
-
-    async def _catch_up(self, reader: Reader, room: Room) -> None:
-        """Serve a reader that is behind the ring from the store."""
-        try:
-            lag = reader.lanes.lag
-            assert lag is not None, room.board
-            async with self._reads:
-                self.counts.store_reads += 1
-                events = await self._store.read(room.board, lag.cursors[room.board], limits.READ_EVENTS)
-            # The store may be ahead of this node: what the live readers do not have yet reaches this one with them, once.
-            events = [event for event in events if event.seq <= room.flushed]
-            form = reader.lanes.form
-            while events and not reader.lanes.closed and room.board in reader.groups:
-                if reader.lanes.paused:
-                    # What is left is read again when the transport drains: nothing read earlier may be written later.
-                    break
-                before = lag.cursors[room.board]
-                rendered = (self.rendered(event) for event in events)
-                self._segment(reader, room.board, ((e, kind_of(e), message(e, form)) for e in rendered))
-                events = [event for event in events if event.seq > lag.cursors[room.board]]
-                assert lag.cursors[room.board] > before, room.board
-        except Unavailable as error:
-            log.warning("catch_up_failed", board=room.board, cause=str(error))
-            reader.cut(codes.OVERLOADED)
-        finally:
-            if reader.catching_up is asyncio.current_task():
-                reader.catching_up = None
-        self.serve(reader)
-
     def _control(self, reader: Reader, data: bytes) -> None:
         """Send on the control lane; a lane that is full ends the connection."""
         if not reader.lanes.paused:
@@ -561,20 +371,3 @@ class Hub:
         if not reader.lanes.control(data):
             self.counts.slow_cuts += 1
             reader.cut(codes.SLOW)
-
-    def _drop_in(self, room: Room, kind: Kinds, frame: Presence | Typing, but: Reader | None = None) -> None:
-        """Write a frame that may be lost to the live readers that asked for it."""
-        for group in list(room.groups.values()):
-            if kind & group.kinds and group.live:
-                data = message(frame, group.form)
-                for reader in tuple(group.live):
-                    if reader is not but:
-                        reader.says(len(data))
-                        reader.lanes.sink.write(data)
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run a coroutine as a task of this hub."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task

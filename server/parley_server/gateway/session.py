@@ -1,13 +1,11 @@
-"""What the frames of one connection mean: hello, then requests, each with its answer.
+"""One connection's state, from its hello to its end; what it asks for is done in ``requests``.
 
-Requests of one connection start in the order in which they came and run beside each other, so that posts of one author share a
-commit; each decision is made from the directory as of now, never from what was known at hello.
+Requests of one connection start in the order in which they came and run beside each other, so that posts of one author share a commit.
 """
 
 import asyncio
 from collections.abc import Awaitable, Coroutine
-from dataclasses import dataclass
-from typing import Any, Final, assert_never
+from typing import Any, Final
 
 import structlog
 
@@ -16,26 +14,20 @@ from parley_protocol import limits as wire_limits
 from parley_protocol.codec import decode_client
 from parley_protocol.codes import Code
 from parley_protocol.errors import ProtocolError
-from parley_protocol.frames import BoardState, Bye, ClientFrame, Error, Held, Ok, Pong, RequestRef, Self, ServerFrame, Welcome
-from parley_protocol.ids import AccountId, BoardId, SessionId
+from parley_protocol.frames import BoardState, Bye, ClientFrame, Error, RequestRef, Self, ServerFrame, Welcome
+from parley_protocol.ids import AccountId, SessionId
 from parley_server import limits
-from parley_server.clock import World
 from parley_server.domain.access import Act, may
 from parley_server.domain.answers import Refused
 from parley_server.domain.people import Person
-from parley_server.domain.takedowns import Filed
-from parley_server.gateway.hotlog import Kinds, kinds_of
-from parley_server.gateway.hub import Hub
+from parley_server.gateway import requests
+from parley_server.gateway.desk import Desk
+from parley_server.gateway.hotlog import Kinds
 from parley_server.gateway.lanes import Lanes
-from parley_server.gateway.registry import Registry
 from parley_server.gateway.rooms import Reader
 from parley_server.gateway.websocket import WebSocket
 from parley_server.gateway.wire import FORMATS, message
-from parley_server.pipeline.accounts import Accounts
-from parley_server.pipeline.directory import Directory
-from parley_server.pipeline.publish import Publisher
-from parley_server.pipeline.takedown import Moderation
-from parley_server.pipeline.watching import Watch, Watching, sees_nothing
+from parley_server.pipeline.watching import Watch, sees_nothing
 from parley_server.ports import Unavailable
 
 log = structlog.get_logger(__name__)
@@ -60,21 +52,6 @@ _LIMITS: Final[dict[str, int]] = {name.lower(): getattr(wire_limits, name) for n
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What every session of this node works with. ``limited``: setting ``PARLEY_LIMITS``."""
-
-    hub: Hub
-    registry: Registry
-    directory: Directory
-    accounts: Accounts
-    publisher: Publisher
-    moderation: Moderation
-    watching: Watching
-    world: World
-    limited: bool
-
-
 class Session:
     """One connection, from its handshake to its end."""
 
@@ -86,11 +63,11 @@ class Session:
         "_limited",
         "_socket",
         "_tasks",
-        "_watch_held",
         "account",
         "expires_at_us",
         "reader",
         "session",
+        "watch",
     )
 
     def __init__(self, desk: Desk, socket: WebSocket, lanes: Lanes) -> None:
@@ -99,7 +76,7 @@ class Session:
         # Frames that came before the welcome was sent; ``None`` from then on.
         self._backlog: list[ClientFrame] | None = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._watch_held: Watch | None = None
+        self.watch: Watch | None = None
         self._allowance = float(limits.FRAMES_BURST)
         self._allowed_at = 0.0
         self._limited = 0
@@ -125,7 +102,7 @@ class Session:
         if self._backlog is not None:
             self._before_welcome(frame, self._backlog)
         elif not self._too_many(getattr(frame, "id", None)):
-            self._begin(frame)
+            requests.begin(self._desk, self, frame)
 
     def paused(self) -> None:
         """The transport is full."""
@@ -141,8 +118,8 @@ class Session:
         desk.registry.met(self)
         desk.hub.gone(self.reader)
         desk.registry.leave(self)
-        if self._watch_held is not None:
-            desk.watching.leave(self._watch_held)
+        if self.watch is not None:
+            desk.watching.leave(self.watch)
         if self.account is not None:
             desk.directory.leave(self.account)
             self.account = None
@@ -189,10 +166,22 @@ class Session:
             if no is not None:
                 desk.hub.leave(self.reader, board)
                 self.send(Error(codes.REVOKED.name, "Your access to this board was withdrawn.", scope=board))
-        if self._watch_held is not None and sees_nothing(self._watch_held):
-            desk.watching.leave(self._watch_held)
-            self._watch_held = None
+        if self.watch is not None and sees_nothing(self.watch):
+            desk.watching.leave(self.watch)
+            self.watch = None
             self.send(Error(codes.REVOKED.name, "You no longer moderate here.", scope="watch"))
+
+    # Its requests call these.
+
+    def refuse(self, re: RequestRef | None, no: Refused) -> None:
+        """Send a domain's no."""
+        self.send(Error(no.code.name, no.detail or no.code.says, re, no.scope, no.retry_after_ms, no.standing))
+
+    def request(self, re: RequestRef, work: Coroutine[Any, Any, None]) -> None:
+        """Run a request; with too many under way, the socket is not read until one is done."""
+        self._run(self._guarded(re, work))
+        if len(self._tasks) >= limits.REQUESTS_MAX:
+            self._socket.pause_reading()
 
     # Hello.
 
@@ -234,7 +223,7 @@ class Session:
             me = Self(held.account, person.handle, person.name, person.role)
         starts: list[tuple[BoardState, int]] = []
         for cursor in hello.resume:
-            found = await self._start_of(cursor.board, cursor.epoch, cursor.seq)
+            found = await requests.start_of(desk, self, cursor.board, cursor.epoch, cursor.seq)
             if isinstance(found, Refused):
                 self.send(Error(found.code.name, found.detail or found.code.says, scope=cursor.board))
             else:
@@ -260,152 +249,9 @@ class Session:
                 desk.hub.follow(self.reader, state, Kinds.ALL, seq)
         waiting, self._backlog = self._backlog or [], None
         for frame in waiting[1:]:
-            self._begin(frame)
-
-    # Requests.
-
-    def _begin(self, frame: ClientFrame) -> None:
-        """Answer at once what needs no waiting; begin the rest."""
-        desk = self._desk
-        match frame:
-            case frames.Hello():
-                self.send(Error(codes.AGAIN.name, codes.AGAIN.says))
-            case frames.Ping():
-                self.send(Pong(frame.id, desk.world.now_us()))
-            case frames.Typing():
-                self._typing(frame)
-            case frames.Read():
-                self._read(frame)
-            case frames.Unsubscribe():
-                self._unsubscribe(frame)
-            case frames.Subscribe():
-                self._request(frame.id, self._subscribe(frame))
-            case frames.Watch():
-                self._request(frame.id, self._watch(frame))
-            case _:
-                self._request(frame.id, self._answered(frame))
-
-    async def _answered(self, frame: ClientFrame) -> None:
-        """Do a request and send its answer."""
-        desk = self._desk
-        person = desk.directory.present(self.account)
-        done: Ok | Held | Filed | Refused | None
-        match frame:
-            case frames.Post():
-                done = await desk.publisher.post(person, frame)
-            case frames.Edit():
-                done = await desk.publisher.edit(person, frame)
-            case frames.Delete():
-                done = await desk.publisher.delete(person, frame)
-            case frames.React():
-                done = await desk.publisher.react(person, frame)
-            case frames.Retract():
-                done = await desk.moderation.retract(person, frame.post, frame.policy, frame.reason)
-            case frames.Restore():
-                done = await desk.moderation.restore(person, frame.post, frame.reason)
-            case frames.Release():
-                done = await desk.moderation.release(person, frame.post, frame.reason)
-            case frames.Refuse():
-                done = await desk.moderation.refuse(person, frame.post, frame.policy, frame.reason)
-            case frames.Decide():
-                done = await desk.moderation.decide(person, frame)
-            case frames.Claim():
-                done = await desk.moderation.claim(person, frame)
-            case frames.Ack():
-                done = await desk.watching.acknowledge(person, frame.alert)
-            case _:
-                raise AssertionError(f"{frame.type} is answered elsewhere")
-        match done:
-            case Ok() | Held():
-                self.send(done)
-            case Filed():
-                seq = done.event.seq if done.event is not None else None
-                case = done.case
-                self.send(Ok(frame.id, post=done.post, seq=seq, rev=case.rev, takedown=done.takedown, case=case.case))
-            case Refused():
-                self._refuse(frame.id, done)
-            case None:
-                self.send(Ok(frame.id))
-            case _:
-                assert_never(done)
-
-    async def _subscribe(self, frame: frames.Subscribe) -> None:
-        """Follow a board: the answer, what was missed, then live."""
-        desk = self._desk
-        kinds = kinds_of(frame.kinds)
-        if kinds is None:
-            return self._refuse(frame.id, Refused(codes.BAD_FIELD, "There is no such kind of event.", scope="kinds"))
-        state = await self._start_of(frame.board, frame.epoch, frame.seq)
-        if isinstance(state, Refused):
-            return self._refuse(frame.id, state)
-        if self.reader.lanes.closed:
-            return None
-        # After the waiting: requests of one connection run beside each other, and must not pass the limit together.
-        if frame.board not in self.reader.groups and len(self.reader.groups) >= wire_limits.SUBSCRIPTIONS_MAX:
-            return self._refuse(frame.id, Refused(codes.LIMITED, scope="subscriptions", retry_after_ms=1_000))
-        # A board that is followed already is followed anew, from here.
-        desk.hub.leave(self.reader, frame.board)
-        self.send(Ok(frame.id, board=state.board, epoch=state.epoch, head=state.head, recovered=state.recovered, gap=state.gap))
-        return desk.hub.follow(self.reader, state, kinds, frame.seq)
-
-    async def _start_of(self, board: BoardId, epoch: str | None, seq: int | None) -> BoardState | Refused:
-        """Say where a subscription starts, if the person may read the board, also after the waiting."""
-        desk = self._desk
-        no = may(desk.directory.present(self.account), Act.READ, desk.directory.board(board))
-        if no is not None:
-            return no
-        state = await desk.hub.join(board, epoch, seq)
-        no = may(desk.directory.present(self.account), Act.READ, desk.directory.board(board))
-        return no or state
-
-    def _unsubscribe(self, frame: frames.Unsubscribe) -> None:
-        if frame.board not in self.reader.groups:
-            self._refuse(frame.id, Refused(codes.NOT_SUBSCRIBED))
-            return
-        self._desk.hub.leave(self.reader, frame.board)
-        self.send(Ok(frame.id, board=frame.board))
-
-    def _typing(self, frame: frames.Typing) -> None:
-        desk = self._desk
-        person = desk.directory.present(self.account)
-        no = may(person, Act.PUBLISH, desk.directory.board(frame.board), verified_only=desk.publisher.verified_only)
-        if no is not None or person.account is None:
-            self._refuse(None, no or Refused(codes.UNAUTHENTICATED))
-            return
-        desk.hub.typing(self.reader, frame.board, person.account, asyncio.get_running_loop().time())
-
-    def _read(self, frame: frames.Read) -> None:
-        """Take a read mark. It is kept for as long as the board is followed; unread counts follow from it and the head."""
-        if frame.board not in self.reader.groups:
-            self._refuse(None, Refused(codes.NOT_SUBSCRIBED, scope=frame.board))
-        elif frame.seq > self._desk.hub.heads(self.reader).get(frame.board, 0):
-            self._refuse(None, Refused(codes.BAD_CURSOR, scope=frame.board))
-
-    async def _watch(self, frame: frames.Watch) -> None:
-        """Follow the alerts: the answer, what was missed, then live."""
-        watching = self._desk.watching
-        watch = await watching.open(self.account, frame.scope, frame.after, self.send, lambda: not self.reader.lanes.paused)
-        if isinstance(watch, Refused):
-            self._refuse(frame.id, watch)
-            return
-        if self.reader.lanes.closed:
-            return
-        if self._watch_held is not None:
-            watching.leave(self._watch_held)
-        self._watch_held = watch
-        self.send(Ok(frame.id, head=watch.head))
-        try:
-            await watching.follow(watch)
-        except Unavailable as error:
-            # The request was answered already; what it began cannot go on, so the client comes back with its cursor.
-            log.warning("watch_failed", account=self.account, cause=str(error))
-            self.close(codes.OVERLOADED, after_ms=1_000)
+            requests.begin(self._desk, self, frame)
 
     # Inside.
-
-    def _refuse(self, re: RequestRef | None, no: Refused) -> None:
-        """Send a domain's no."""
-        self.send(Error(no.code.name, no.detail or no.code.says, re, no.scope, no.retry_after_ms, no.standing))
 
     def _too_many(self, re: RequestRef | None) -> bool:
         """Count a frame; beyond the limit say so, beyond patience close."""
@@ -425,14 +271,8 @@ class Session:
             self.close(codes.ABUSE)
         else:
             wait = int((1 - self._allowance) * 1_000 / limits.FRAMES_PER_S) + 1
-            self._refuse(re, Refused(codes.LIMITED, scope="frames", retry_after_ms=wait))
+            self.refuse(re, Refused(codes.LIMITED, scope="frames", retry_after_ms=wait))
         return True
-
-    def _request(self, re: RequestRef, work: Coroutine[Any, Any, None]) -> None:
-        """Run a request; with too many under way, the socket is not read until one is done."""
-        self._run(self._guarded(re, work))
-        if len(self._tasks) >= limits.REQUESTS_MAX:
-            self._socket.pause_reading()
 
     async def _guarded(self, re: RequestRef, work: Awaitable[None]) -> None:
         """Answer for a world that is down, and for our own mistakes, with the request's id."""
@@ -440,7 +280,7 @@ class Session:
             await work
         except Unavailable as error:
             log.warning("unavailable", account=self.account, cause=str(error))
-            self._refuse(re, Refused(codes.UNAVAILABLE, retry_after_ms=1_000))
+            self.refuse(re, Refused(codes.UNAVAILABLE, retry_after_ms=1_000))
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

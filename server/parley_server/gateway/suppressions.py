@@ -7,7 +7,7 @@ acts may hide it at once, and a restoration may be read before the retraction th
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from parley_protocol.frames import Deleted, Event, Restored, Retracted
+from parley_protocol.frames import Deleted, Edited, Event, Gone, Posted, Restored, Retracted
 from parley_protocol.ids import PostId
 from parley_server.limits import SUPPRESSED_LINGER_S, SUPPRESSED_MAX
 
@@ -90,6 +90,12 @@ class Suppressions:
         """Say whether the body of an event's post may not leave."""
         hidden = self._hidden.get(event.post) if event.post is not None else None
         return hidden is not None and hidden.covers(event)
+
+    def rendered(self, event: Event) -> Event:
+        """Return an event as it may leave now: ``gone`` where its body may not."""
+        if isinstance(event, Posted | Edited | Restored) and self.covers(event):
+            return Gone(event.board, event.seq, event.post)
+        return event
 
     def too_early(self, event: Event) -> bool:
         """Say whether a restoration must wait: an act that hides its post is under way, before or after it, which is not known."""

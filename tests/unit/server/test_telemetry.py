@@ -7,7 +7,7 @@ import pytest
 import structlog
 
 from parley_server.domain.verdict import Allow, Withhold
-from parley_server.gateway.hub import Counts
+from parley_server.gateway.counts import Counts
 from parley_server.telemetry import Sources, Telemetry, set_up_logs
 
 
