@@ -10,10 +10,12 @@ import argparse
 import asyncio
 import os
 import signal
+import socket as socketlib
 import sys
 import time
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -33,8 +35,12 @@ BOARD: Final = BoardId("load-room")
 PINGS: Final = 4
 """Exchanges of each reader before the post; after them the kernel takes the connection for a conversation."""
 
-FILL_POSTS: Final = 200
-"""Posts of 60,000 bytes for readers that are stopped: more than the socket buffers of both ends hold."""
+FILL_POSTS: Final = 4
+"""Posts of 8,000 bytes before the one that is retracted, where readers are stopped: more than those readers' kernels take
+(``RECEIVE_BYTES``) and less than the server's do, so that the next post is among what the server's kernel could not send."""
+
+RECEIVE_BYTES: Final = 4_096
+"""``SO_RCVBUF`` of readers that are stopped."""
 
 REST_S: Final = 0.5
 WATCH_S: Final = 5.0
@@ -81,9 +87,17 @@ class Round:
     record: dict[str, Any]
 
 
-async def open_reader(url: str) -> Reader:
-    """Follow the board as a guest; returns when it is followed."""
-    socket = await connect(url, subprotocols=[Subprotocol(SUBPROTOCOL)], compression=None, ping_interval=None, max_queue=None)
+async def open_reader(url: str, receive_bytes: int = 0) -> Reader:
+    """Follow the board as a guest; returns when it is followed. ``receive_bytes``: of its kernel, 0 leaves that as it is."""
+    bare = socketlib.socket()
+    if receive_bytes:
+        bare.setsockopt(socketlib.SOL_SOCKET, socketlib.SO_RCVBUF, receive_bytes)
+    place = urlsplit(url)
+    bare.connect((place.hostname, place.port))
+    bare.setblocking(False)
+    socket = await connect(
+        url, sock=bare, subprotocols=[Subprotocol(SUBPROTOCOL)], compression=None, ping_interval=None, max_queue=None
+    )
     await socket.send(encode(MSGPACK, Hello(1)))
     await socket.send(encode(MSGPACK, Subscribe(1, BOARD)))
     while (frame := MSGPACK.load(await socket.recv(decode=False))).get("type") != "ok":  # type: ignore[attr-defined]  # a map
@@ -102,7 +116,7 @@ async def measure(server: Parley, admin: Client, readers: int, stopped: int) -> 
     os.kill(child.pid, signal.SIGSTOP)
     try:
         for number in range(FILL_POSTS if stopped else 0):
-            await admin.post(BOARD, f"filler {time.monotonic_ns()} {number} ".ljust(60_000, "x"))
+            await admin.post(BOARD, f"filler {time.monotonic_ns()} {number} ".ljust(8_000, "x"))
         await asyncio.sleep(REST_S)
         await asyncio.gather(*(reader.talk() for reader in crowd))
         answer = await admin.post(BOARD, f"round {time.monotonic_ns()} ".ljust(200, "x"))
@@ -140,10 +154,12 @@ async def run(readers: int, rounds: int, stopped: int) -> None:
 
 async def stand_still(url: str, count: int) -> None:
     """Be the readers that are stopped; print how many connections turn out to be gone when it goes on."""
-    crowd = [await open_reader(url) for _ in range(count)]
+    crowd = [await open_reader(url, RECEIVE_BYTES) for _ in range(count)]
     print("ready", flush=True)
     tasks = [asyncio.create_task(reader.read()) for reader in crowd]
-    await asyncio.sleep(1.0)
+    for _ in range(20):
+        # Many short ones: the one that runs while the process is stopped is over at once when it goes on.
+        await asyncio.sleep(0.1)
     print(sum(reader.ended for reader in crowd))
     for task in tasks:
         task.cancel()

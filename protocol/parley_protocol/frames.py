@@ -472,6 +472,15 @@ class Suppress:
 
 
 @dataclass(frozen=True, slots=True)
+class Unsuppress:
+    """What hid this post came to nothing: show it again."""
+
+    type: ClassVar[str] = "unsuppress"
+    board: Board
+    post: PostRef
+
+
+@dataclass(frozen=True, slots=True)
 class VerdictNotice:
     """Statement of reasons, to the author alone. ``appeal``: where to object, as an address on this server."""
 
@@ -566,7 +575,21 @@ class Pong:
 
 
 ServerFrame: TypeAlias = (
-    Event | Welcome | Ok | Held | Suppress | VerdictNotice | Alert | CaseChanged | Presence | Typing | Beat | Error | Bye | Pong
+    Event
+    | Welcome
+    | Ok
+    | Held
+    | Suppress
+    | Unsuppress
+    | VerdictNotice
+    | Alert
+    | CaseChanged
+    | Presence
+    | Typing
+    | Beat
+    | Error
+    | Bye
+    | Pong
 )
 
 CLIENT_FRAMES: Final[dict[str, type[ClientFrame]]] = {
@@ -608,6 +631,7 @@ SERVER_FRAMES: Final[dict[str, type[ServerFrame]]] = {
         Ok,
         Held,
         Suppress,
+        Unsuppress,
         VerdictNotice,
         Alert,
         CaseChanged,

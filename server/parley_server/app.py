@@ -117,7 +117,7 @@ async def serve(settings: Settings, world: World | None = None) -> AsyncIterator
         await rulebook.load()
         directory = Directory(people)
         await directory.load()
-        hub = Hub(board_log)
+        hub = Hub(board_log, world)
         stack.push_async_callback(hub.close)
         registry = Registry(hub, world)
         directory.on_person.append(registry.recheck)

@@ -98,6 +98,21 @@ SUPPRESSED_MAX: Final = 100_000
 SUPPRESSED_LINGER_S: Final = 60.0
 """How long a committed retraction stays in that list: longer than any query that may still carry the body (``store/bounds.py``)."""
 
+IN_FLIGHT_S: Final = 0.25
+"""Wait for a peer to acknowledge a text that had left for it when its post was hidden: several times the 40 ms for which Linux holds an
+acknowledgement back. Full: the connection is reset, so that the kernel does not send the text again."""
+
+RECEIPT_S: Final = 2.0
+"""Wait for a peer that may have a retracted text to acknowledge the notice. Full: the connection is reset and meets the tombstone when it
+resumes; the receipt counts it as a straggler."""
+
+RECEIPT_SLICE: Final = 250
+"""Connections that the kernel is asked about before other work has its turn: about a millisecond."""
+
+NOTICES_MAX: Final = 200_000
+"""Notices of retractions whose acknowledgement is waited for. Full: connections that may be sent the text again are reset at once, and the
+receipt says nothing about acknowledgements."""
+
 RETRY_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
 """Waits before a retraction whose transaction failed is tried again; the last one repeats."""
 

@@ -1,7 +1,8 @@
 """A connection between a node and a reader, as transport, kernel and network do it; both ends are the real protocols.
 
-What the node writes goes into a kernel of limited size, what does not fit waits in the transport's own buffer, and the reader gets the
-kernel's bytes later, in pieces, unless it is stalled. An abort throws away all that the reader does not have.
+What the node writes goes into a kernel of limited size, what does not fit waits in the transport's own buffer. The kernel sends as much
+as the reader has room for, the reader gets that later, in pieces, unless it is stalled, and acknowledges it later still. An abort throws
+away all that has not left; what has may still arrive.
 """
 
 import asyncio
@@ -10,9 +11,17 @@ from contextvars import Context
 from random import Random
 from typing import Any, Final, Protocol
 
+from parley_server.gateway.lanes import Progress
+
 LATENCY_S: Final = (0.000_5, 0.02)
+ACKNOWLEDGED_S: Final = (0.0, 0.0, 0.001, 0.04)
+"""How long a reader's kernel holds an acknowledgement back."""
+
 WINDOWS: Final = (700, 3_000, 12_000, 60_000)
 """Bytes that the kernel of one connection takes; one is drawn for each."""
+
+ROOMS: Final = (200, 1_500, 10_000, 60_000)
+"""Bytes that may be on the way to one reader, likewise."""
 
 
 class Peer(Protocol):
@@ -36,8 +45,11 @@ class Wire(asyncio.Transport):
 
     Attributes:
         number: one for each connection of a run; keeps its times apart from all others', so that no order rests on chance.
-        kernel: bytes that left the process and that the reader does not have.
+        flight: bytes that left for the reader and that it does not have.
+        kernel: bytes that left the process and have not been sent.
         buffer: bytes that the kernel did not take.
+        taken: how many bytes were written, ever.
+        acknowledged: how many the node knows to be with the reader.
         stalled: the reader takes nothing.
         ended: nothing comes through any more.
     """
@@ -48,7 +60,10 @@ class Wire(asyncio.Transport):
         super().__init__()
         self.number = number
         self.peer = peer
+        self.flight = bytearray()
         self.kernel = bytearray()
+        self.taken = 0
+        self.acknowledged = 0
         self.buffer = bytearray()
         self.stalled = False
         self.ended = False
@@ -59,6 +74,7 @@ class Wire(asyncio.Transport):
         self._outside = Context()
         self._witness = witness
         self._window = random.choice(WINDOWS)
+        self._room = random.choice(ROOMS)
         self._full = False
         self._closing = False
         self._reading = True
@@ -68,8 +84,12 @@ class Wire(asyncio.Transport):
         self._arrive(lambda: self._protocol.connection_made(self))
 
     def unsent(self) -> bytes:
-        """Return what the reader does not have, in order."""
+        """Return what has not left for the reader, in order."""
         return bytes(self.kernel + self.buffer)
+
+    def now(self) -> float:
+        """Return the loop's time."""
+        return self._loop.time()
 
     # The node's side.
 
@@ -78,6 +98,7 @@ class Wire(asyncio.Transport):
             return
         data = bytes(data)
         self._witness.wrote(self, data)
+        self.taken += len(data)
         self.buffer += data
         self._fill()
         self._tick_later()
@@ -86,7 +107,7 @@ class Wire(asyncio.Transport):
             self._protocol.pause_writing()
 
     def get_write_buffer_size(self) -> int:
-        return len(self.buffer) + len(self.kernel)
+        return len(self.buffer)
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         assert high == 0
@@ -107,6 +128,8 @@ class Wire(asyncio.Transport):
 
     def abort(self) -> None:
         if not self.ended:
+            if not self.stalled and self._random.random() < 0.5:
+                self._deliver(len(self.flight))
             self._cut()
             self._loop.call_soon(self._protocol.connection_lost, None, context=self._inside)
 
@@ -145,13 +168,15 @@ class Wire(asyncio.Transport):
         if not self.ended:
             self.buffer.clear()
             if self._random.random() < 0.5 and not self.stalled:
-                self._deliver(len(self.kernel))
+                self.flight += self.kernel
+                self._deliver(len(self.flight))
             self._cut()
 
     # Inside.
 
     def _cut(self) -> None:
         self.ended = True
+        self.flight.clear()
         self.kernel.clear()
         self.buffer.clear()
         self._loop.call_at(self._soon(), self.peer.lost, context=self._outside)
@@ -171,9 +196,14 @@ class Wire(asyncio.Transport):
             self._unread.append(data)
 
     def _fill(self) -> None:
-        taken = self.buffer[: max(0, self._window - len(self.kernel))]
+        """Let the kernel take and send what there is room for."""
+        outstanding = self.taken - self.acknowledged - len(self.buffer)
+        taken = self.buffer[: max(0, self._window - outstanding)]
         self.kernel += taken
         del self.buffer[: len(taken)]
+        sent = self.kernel[: max(0, self._room - len(self.flight))]
+        self.flight += sent
+        del self.kernel[: len(sent)]
 
     def _tick_later(self) -> None:
         if not self._ticking and not self.ended and not self.stalled:
@@ -181,29 +211,70 @@ class Wire(asyncio.Transport):
             self._loop.call_at(self._soon(), self._tick, context=self._inside)
 
     def _tick(self) -> None:
-        """Let the reader have some bytes; the kernel takes more, and says so when nothing is left to take."""
+        """Let the reader have some bytes."""
         self._ticking = False
         if self.ended or self.stalled:
             return
-        size = len(self.kernel)
+        size = len(self.flight)
         self._deliver(size if self._random.random() < 0.6 else self._random.randint(0, size))
         self._fill()
-        if self._full and not self.buffer:
-            self._full = False
-            self._protocol.resume_writing()
-        if self.kernel:
+        if self.flight:
             self._tick_later()
-        elif self._closing and not self.ended:
-            self._cut()
-            self._protocol.connection_lost(None)
+        self._close_if_done()
 
     def _deliver(self, size: int) -> None:
-        data = bytes(self.kernel[:size])
-        del self.kernel[:size]
+        data = bytes(self.flight[:size])
+        del self.flight[:size]
         if data:
             self._witness.delivered(self, data)
             # The reader's answers take their own way, after this call.
             self._loop.call_soon(self.peer.receive, data, context=self._outside)
+            at = self._soon() + self._random.choice(ACKNOWLEDGED_S)
+            self._loop.call_at(at, self._acknowledge, self.taken - len(self.unsent()) - len(self.flight), context=self._inside)
+
+    def _acknowledge(self, position: int) -> None:
+        """Learn that the reader has everything up to a position; the kernel takes more, and says so when nothing is left to take."""
+        if self.ended:
+            return
+        self.acknowledged = max(self.acknowledged, position)
+        self._fill()
+        if self._full and not self.buffer:
+            self._full = False
+            self._protocol.resume_writing()
+        if self.flight:
+            self._tick_later()
+        self._close_if_done()
+
+    def _close_if_done(self) -> None:
+        if self._closing and not self.ended and not (self.buffer or self.kernel or self.flight):
+            self._cut()
+            self._protocol.connection_lost(None)
+
+
+class WireSink:
+    """What the lanes write to: the kernel of the simulation answers as Linux does."""
+
+    __slots__ = ("_wire",)
+
+    def __init__(self, wire: asyncio.Transport) -> None:
+        assert isinstance(wire, Wire)
+        self._wire = wire
+
+    def write(self, data: bytes) -> None:
+        self._wire.write(data)
+
+    def unsent(self) -> int:
+        return 0 if self._wire.ended else self._wire.taken - self._wire.acknowledged
+
+    def progress(self) -> Progress | None:
+        wire = self._wire
+        return None if wire.ended else Progress(wire.taken, wire.taken - len(wire.unsent()), wire.acknowledged)
+
+    def all_acknowledged(self) -> bool:
+        return not self._wire.ended and self.unsent() == 0
+
+    def reset(self) -> None:
+        self._wire.abort()
 
 
 def messages(data: bytes) -> Iterator[bytes]:

@@ -36,7 +36,7 @@ from parley_server.pipeline.watching import Watching
 from parley_server.ports import Unavailable
 from tests.fakes import FakeAlerts, FakeBoardLog, FakePeople, FakeRules, FakeTakedowns, FakeWorld
 from tests.simulation.loop import OWNER, VirtualLoop
-from tests.simulation.network import Peer, Wire, Witness
+from tests.simulation.network import Peer, Wire, WireSink, Witness
 
 EPOCH_US = 1_700_000_000_000_000
 
@@ -89,8 +89,10 @@ class LatePeople(FakePeople):
 class Watched(Hub):
     """A hub whose suppressions are looked at from both sides."""
 
-    def __init__(self, store: FakeBoardLog, before: Callable[[BoardId, PostId], None], after: Callable[[PostId], None]) -> None:
-        super().__init__(store)
+    def __init__(
+        self, store: FakeBoardLog, world: World, before: Callable[[BoardId, PostId], None], after: Callable[[PostId], None]
+    ) -> None:
+        super().__init__(store, world)
         self._before = before
         self._after = after
 
@@ -162,7 +164,7 @@ class Node:
         log, people = LateLog(stored, self._step), LatePeople(stored, self._step)
         alerts, takedowns = FakeAlerts(stored, self._step), FakeTakedowns(stored, self._step)
         stage = Stage()
-        self.hub = Watched(log, self._suppressing, witness.suppressed)
+        self.hub = Watched(log, world, self._suppressing, witness.suppressed)
         self.registry = Registry(self.hub, world)
         self.rulebook = Rulebook(FakeRules(stored, self._step), stage, world.now_us, name)
         self.directory = Directory(people)
@@ -215,7 +217,7 @@ class Node:
             seat = self.seats[number] = Seat(number, self.desk, socket, lanes)
             return seat
 
-        door = FrontDoor(self.registry, lambda: WebSocket(self.registry, begin), asyncio.Protocol)
+        door = FrontDoor(self.registry, lambda: WebSocket(self.registry, begin, WireSink), asyncio.Protocol)
         wire = self.wires[number] = Wire(number, random, door, self.inside, peer, self._witness)
         return wire
 

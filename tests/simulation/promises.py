@@ -16,7 +16,7 @@ from parley_protocol.limits import SUBSCRIPTIONS_MAX
 from parley_protocol.replica import Replica
 from parley_server.domain.people import AccountState, BoardRole
 from parley_server.domain.posts import PostState
-from parley_server.limits import CONTROL_BYTES_MAX
+from parley_server.limits import CONTROL_BYTES_MAX, IN_FLIGHT_S
 from tests.fake_world import FakePost, FakeWorld
 from tests.fakes import render
 from tests.simulation.client import Client
@@ -27,6 +27,8 @@ MARK: Final = re.compile(rb"~(\d{6})~")
 """Stands once in every text that is ever written, so that each can be told in any bytes."""
 
 _MARK_BYTES: Final = 8
+_LATE_S: Final = 0.001
+"""How much later than its deadline a timer may run."""
 _EVENTS: Final = (
     frames.Posted,
     frames.Edited,
@@ -77,7 +79,8 @@ class Promises:
         self.acknowledged: dict[PostId, int] = {}
         self.seen: dict[int, Seen] = {}
         self.wires: dict[int, Wire] = {}
-        self.counts = {"written": 0, "suppressed": 0, "acknowledged": 0}
+        self.left: dict[tuple[int, int], float] = {}
+        self.counts = {"written": 0, "suppressed": 0, "acknowledged": 0, "arrived late": 0}
 
     def add(self, wire: Wire, client: Client) -> None:
         """Begin to look at a connection."""
@@ -226,7 +229,10 @@ class Promises:
     # As a reader gets bytes.
 
     def delivered(self, wire: Wire, data: bytes) -> None:
-        """Look at what reaches the reader: nothing that is stopped by now (P3), nothing that never was public (P1)."""
+        """Look at what reaches the reader: nothing that is stopped by now (P3), nothing that never was public (P1).
+
+        What had left for it when its post was hidden may arrive for ``IN_FLIGHT_S``; the notice is behind it.
+        """
         seen = self.seen[wire.number]
         before = len(seen.tail)
         read = seen.tail + data
@@ -236,6 +242,9 @@ class Promises:
                 post = self._post(self.texts[mark])
                 if promise == "P2" and post is not None and post.state is PostState.DELETED:
                     # Nobody is cut off for an author's own deletion: what was on its way by then arrives.
+                    continue
+                if promise == "P2" and wire.now() <= self.left.get((wire.number, mark), -1.0):
+                    self.counts["arrived late"] += 1
                     continue
                 self.breaks("P3" if promise == "P2" else promise, f"text {mark} reached {seen.client.name}")
         seen.tail = read[-(_MARK_BYTES - 1) :]
@@ -253,10 +262,19 @@ class Promises:
         """See that no connection still holds the text, and that those that could write at once were told."""
         marks = {text.mark for text in self.texts.values() if (found := self._post(text)) and found.draft.post == post}
         for number, wire in self.wires.items():
-            unsent = wire.unsent()
-            if not wire.ended and any(b"~%06d~" % mark in unsent for mark in marks - self.seen[number].told):
-                name = self.seen[number].client.name
-                self.breaks("P3", f"a suppressed text is among the {len(unsent)} unsent bytes of {name}")
+            if wire.ended:
+                continue
+            # The reader may have the first bytes of a mark already.
+            tail, unsent = self.seen[number].tail, wire.unsent()
+            left, outstanding = len(tail) + len(wire.flight), tail + bytes(wire.flight) + unsent
+            for mark in marks - self.seen[number].told:
+                # The last place is what counts: a text may stand there twice, after an edit.
+                end = outstanding.rfind(b"~%06d~" % mark) + _MARK_BYTES
+                if end > max(left, _MARK_BYTES - 1):
+                    name = self.seen[number].client.name
+                    self.breaks("P3", f"a suppressed text is among the {len(unsent)} unsent bytes of {name}")
+                elif end >= _MARK_BYTES:
+                    self.left[number, mark] = wire.now() + IN_FLIGHT_S + _LATE_S
 
     # At any moment, and at the end.
 
@@ -329,8 +347,9 @@ class Promises:
         left = {
             "rooms": len(hub._rooms),
             "paused": len(hub.paused),
-            "parting": len(hub._parting),
+            "parting": len(hub._hiding.parting),
             "suppressed": len(hub._suppressions),
+            "receipts": len(hub.receipts),
             "hub's tasks": len(hub._tasks),
             "connections": node.registry.size + len(node.registry.everyone()) + len(node.registry._by_account),
             "deadlines": len(node.registry._deadlines),

@@ -14,4 +14,6 @@ class Counts:
     slow_cuts: int = 0
     healed: int = 0
     suppressed: int = 0
+    told: int = 0
+    stragglers: int = 0
     store_reads: int = 0

@@ -66,10 +66,16 @@ def kinds_of(names: tuple[str, ...]) -> Kinds | None:
 
 @dataclass(slots=True, eq=False)
 class Slot:
-    """The one place in memory that holds a post's body. ``entries``: the events in the ring that show it."""
+    """The one place in memory that holds a post's body.
+
+    Attributes:
+        entries: the events in the ring that show it.
+        covered: nothing that is read shows it, until it is blanked or uncovered.
+    """
 
     body: str
     rev: int
+    covered: bool = False
     entries: "list[Entry]" = field(default_factory=list)
 
 
@@ -99,8 +105,10 @@ class Entry:
         return held
 
     def now(self) -> Event:
-        """Return the event with its slot's text."""
+        """Return the event with its slot's text; ``gone`` while that is covered."""
         if self.slot is not None and isinstance(self.event, Posted | Edited | Restored):
+            if self.slot.covered:
+                return Gone(self.event.board, self.event.seq, self.event.post)
             return replace(self.event, body=self.slot.body, rev=self.slot.rev)
         return self.event
 
@@ -125,10 +133,14 @@ class HotLog:
         """Return the seq of the oldest event in the ring, ``head + 1`` if it is empty."""
         return self.head - len(self.ring) + 1
 
-    def append(self, event: Event, *, stopped: bool = False) -> Entry:
-        """Add the event that follows ``head``. ``stopped``: its post is being retracted; it reads as ``gone`` from the start.
+    def append(self, event: Event, *, stopped: bool = False, covered: bool = False) -> Entry:
+        """Add the event that follows ``head``.
 
         An edit renews the slot, so that older events of the post show the new text; a retraction or a deletion blanks it.
+
+        Args:
+            stopped: its post was stopped after it; it is ``gone`` from the start, and no text is kept.
+            covered: its post is being stopped, which may come to nothing.
         """
         assert event.seq == self.head + 1, f"{self.board}: seq {event.seq} after {self.head}"
         self.head = event.seq
@@ -147,6 +159,8 @@ class HotLog:
         entry = Entry(kept, kind_of(kept), slot, [None] * len(FORMATS), _weight(event))
         if slot is not None:
             slot.entries.append(entry)
+            if covered or slot.covered:
+                _cover(slot, covered=True)
         self.ring.append(entry)
         self.bytes += entry.weight
         self._trim()
@@ -164,6 +178,20 @@ class HotLog:
             entry.messages = [None] * len(FORMATS)
         slot.body = ""
         return slot.entries
+
+    def cover(self, post: PostId) -> list[Entry]:
+        """Let the events of ``post`` read as ``gone`` for now. Returns them, oldest first."""
+        slot = self.slots.get(post)
+        if slot is None:
+            return []
+        _cover(slot, covered=True)
+        return slot.entries
+
+    def uncover(self, post: PostId) -> None:
+        """Let the events of a covered post show its text again."""
+        slot = self.slots.get(post)
+        if slot is not None:
+            _cover(slot, covered=False)
 
     def after(self, seq: int) -> Iterator[Entry]:
         """Iterate over the entries above ``seq``, which must not lie before the ring."""
@@ -201,6 +229,14 @@ class HotLog:
                 post = entry.event.post
                 if not entry.slot.entries and post is not None:
                     del self.slots[post]
+
+
+def _cover(slot: Slot, *, covered: bool) -> None:
+    """Change what a slot's events read as."""
+    slot.covered = covered
+    for entry in slot.entries:
+        entry.kind = Kinds.ALWAYS if covered else kind_of(entry.event)
+        entry.messages = [None] * len(FORMATS)
 
 
 def _weight(event: Event) -> int:

@@ -8,43 +8,46 @@ The hub takes only events that the store returned, so it cannot send what is not
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
 from parley_protocol import codes
-from parley_protocol.frames import BoardState, Deleted, Event, Gap, Restored, Retracted, Suppress
+from parley_protocol.frames import BoardState, Deleted, Event, Gap, Restored, Retracted
 from parley_protocol.ids import AccountId, BoardId, PostId
 from parley_protocol.limits import RESUME_EVENTS_MAX
 from parley_server import limits
+from parley_server.clock import World
 from parley_server.domain.answers import Refused
 from parley_server.gateway import droppable
 from parley_server.gateway.counts import Counts
 from parley_server.gateway.healing import Healing
+from parley_server.gateway.hiding import Hiding
 from parley_server.gateway.hotlog import HotLog, Kinds
 from parley_server.gateway.lagging import Lagging
-from parley_server.gateway.rooms import Group, Reader, Room, may_hold, segments
-from parley_server.gateway.suppressions import Claim, Suppressions
+from parley_server.gateway.receipts import Receipts
+from parley_server.gateway.rooms import Group, Reader, Room, segments
+from parley_server.gateway.suppressions import Suppressions
 from parley_server.gateway.tasks import Tasks
-from parley_server.gateway.wire import FORMATS, message
 from parley_server.ports import BoardLog, Unavailable
 
 
 class Hub:
     """All rooms of this node. Every method runs on the event loop; only ``join`` waits for the store."""
 
-    def __init__(self, store: BoardLog) -> None:
+    def __init__(self, store: BoardLog, world: World | None = None) -> None:
+        """``world``: tells the time at which a retraction is accepted."""
         self._store = store
         self._rooms: dict[BoardId, Room] = {}
         self._suppressions = Suppressions()
         self._tasks = Tasks()
         self._turn = 0
-        # Readers that left boards while bytes of theirs were not with the peer, with those boards.
-        self._parting: dict[Reader, set[BoardId]] = {}
         self.counts: Final = Counts()
         self._healing = Healing(store, self.publish, self._tasks, self.counts)
         self._lagging = Lagging(store, self._rooms, self._suppressions, self._tasks, self.counts)
         self.paused: Final = self._lagging.paused
+        self.receipts: Final = Receipts(world or World(), self._tasks, self.counts)
+        self._hiding = Hiding(self._rooms, self._suppressions, self.receipts, self.counts, self._control)
 
     # Readers come and go.
 
@@ -93,6 +96,7 @@ class Hub:
         cursor = state.head if seq is None or (state.gap and state.gap.reason == "epoch") else seq
         if state.gap is not None and state.gap.reason == "window":
             cursor = state.gap.last
+        self._hiding.greet(reader, room, state.head)
         if cursor == room.flushed and not reader.lanes.paused:
             group.live.add(reader)
             return
@@ -104,8 +108,7 @@ class Hub:
         room = self._rooms.get(board)
         if group is None or room is None:
             return
-        if reader.lanes.sink.unsent():
-            self._parting.setdefault(reader, set()).add(board)
+        self._hiding.left(reader, board)
         group.live.discard(reader)
         group.size -= 1
         if group.size == 0:
@@ -121,7 +124,7 @@ class Hub:
     def gone(self, reader: Reader) -> None:
         """Forget a connection that is no more, and its unsent bytes with it."""
         self.drop(reader)
-        self._parting.pop(reader, None)
+        self._hiding.parting.pop(reader, None)
 
     # Events arrive.
 
@@ -129,6 +132,8 @@ class Hub:
         """Take a committed event. Earlier, later and repeated ones are put in order by seq."""
         if isinstance(event, Restored):
             self._suppressions.committed(event)
+        elif isinstance(event, Retracted):
+            self.receipts.recorded(event.post, event.takedown)
         room = self._rooms.get(event.board)
         if room is None:
             return
@@ -166,38 +171,16 @@ class Hub:
     def suppress(self, board: BoardId, post: PostId, *, reset: bool = True) -> Refused | None:
         """Hide a post from everything that leaves from now on, and tell its readers ahead of content (P2, P3).
 
-        A connection whose unsent bytes may hold the body is reset; it meets the tombstone when it resumes.
+        ``settle`` or ``lift`` ends it. A connection that may still be sent the body is reset; it meets the tombstone when it resumes.
 
         Args:
             reset: false for an author's own act, which is no reason to cut anybody off, the author first of all.
         """
-        match self._suppressions.claim(post):
-            case Claim.FULL:
-                return Refused(codes.LIMITED, scope="retractions", retry_after_ms=1_000)
-            case Claim.FURTHER:
-                # Said already, and the event of the first act may be out, which no notice may follow.
-                return None
-            case Claim.FIRST:
-                pass
-        self.counts.suppressed += 1
-        for reader in [reader for reader, boards in self._parting.items() if reset and board in boards]:
-            # What it was given is not counted any more. Rare: a ban, an unsubscription or a closing handshake a moment ago.
-            if reader.lanes.sink.unsent():
-                self.counts.resets += 1
-                reader.cut(codes.STALE)
-            else:
-                del self._parting[reader]
-        room = self._rooms.get(board)
-        if room is None:
-            return None
-        messages: list[bytes | None] = [None] * len(FORMATS)
-        for reader in self._blank(room, post, reset=reset):
-            form = reader.lanes.form
-            data = messages[form]
-            if data is None:
-                data = messages[form] = message(Suppress(board, post), form)
-            self._control(reader, data)
-        return None
+        return self._hiding.suppress(board, (post,), reset=reset)
+
+    def suppress_all(self, board: BoardId, posts: Sequence[PostId]) -> Refused | None:
+        """Hide posts of one board together: their readers are told in one write, and their receipts have the same figures."""
+        return self._hiding.suppress(board, posts, reset=True)
 
     def settle(self, post: PostId, now: float, seq: int | None = None) -> None:
         """End one ``suppress`` whose act is committed: the post stays hidden here until no query can carry the body any more.
@@ -205,11 +188,14 @@ class Hub:
         Args:
             seq: of the event that stopped it, if this is known; a restoration after it shows the post again at once.
         """
-        self._suppressions.settle(post, now, seq)
+        self._hiding.settle(post, now, seq)
 
     def lift(self, post: PostId) -> None:
-        """End one ``suppress`` that led to nothing: the post may be shown again, unless another act hides it as well."""
-        self._suppressions.lift(post)
+        """End one ``suppress`` whose act came to nothing, and show the post again, unless another act hides it or has stopped it.
+
+        The caller has made sure that the store still has the post as published.
+        """
+        self._hiding.lift(post)
 
     def hides(self, post: PostId) -> bool:
         """Say whether nothing that leaves this node may show ``post``: every path that read from the store asks this last."""
@@ -243,9 +229,7 @@ class Hub:
                 if now - room.idle_since > limits.RING_LINGER_S:
                     del self._rooms[room.board]
         self._lagging.cut_stalled(now)
-        for reader in [reader for reader in self._parting if not reader.lanes.sink.unsent()]:
-            del self._parting[reader]
-        self._suppressions.sweep(now)
+        self._hiding.sweep(now)
 
     # Transports pause and resume.
 
@@ -310,8 +294,10 @@ class Hub:
         if isinstance(event, Retracted | Deleted):
             self._suppressions.committed(event)
             # Usually done before, by the suppression; not where the store tells of it first.
-            self._blank(room, event.post, reset=isinstance(event, Retracted))
-        entry = hot.append(event, stopped=self._suppressions.covers(event))
+            self._hiding.stopped(room, event.post, reset=isinstance(event, Retracted))
+        covered = self._suppressions.covers(event)
+        undecided = covered and event.post is not None and self._suppressions.undecided(event.post)
+        entry = hot.append(event, stopped=covered and not undecided, covered=undecided)
         room.fresh.append(entry)
         if not room.flushing:
             room.flushing = True
@@ -321,18 +307,6 @@ class Hub:
                 loop.call_soon(self._flush, room)
             else:
                 loop.call_later(wait, self._flush, room)
-
-    def _blank(self, room: Room, post: PostId, *, reset: bool) -> list[Reader]:
-        """Forget a post's body, and, for a ``reset``, cut whoever may have it among unsent bytes; returns the other readers."""
-        seqs = {entry.event.seq for entry in room.hot.blank(post)} if room.hot is not None else set()
-        others: list[Reader] = []
-        for reader in list(room.readers()):
-            if reset and may_hold(room, reader, post, seqs):
-                self.counts.resets += 1
-                reader.cut(codes.STALE)
-            else:
-                others.append(reader)
-        return others
 
     def _flush(self, room: Room) -> None:
         """Write the fresh events to every live reader: one segment per group, one write per connection.

@@ -6,6 +6,7 @@ Content is never queued here. A connection whose transport is full holds cursors
 import fcntl
 import socket
 import struct
+import sys
 import termios
 from asyncio import Transport
 from collections import deque
@@ -19,6 +20,30 @@ TAIL_BYTES: Final = 4 * SEND_BUFFER_BYTES + SEGMENT_BYTES_MAX
 """How far back a catching-up connection remembers what it was given: more than kernel and transport can hold of it."""
 
 
+_SIOCOUTQNSD: Final = 0x894B
+"""Linux, ``include/uapi/linux/sockios.h``: bytes that were not sent once."""
+
+_ACKNOWLEDGED_AT: Final = 120
+"""Linux, ``struct tcp_info`` of ``include/uapi/linux/tcp.h``: where ``tcpi_bytes_acked`` stands, 8 bytes."""
+
+_READS_MAX: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the bytes of a connection have come, as positions in its stream, each at most the one before.
+
+    Attributes:
+        taken: handed to the transport.
+        sent: left for the peer at least once; what lies beyond can still be prevented.
+        acknowledged: the peer's kernel has them; nobody can recall these.
+    """
+
+    taken: int
+    sent: int
+    acknowledged: int
+
+
 class Sink(Protocol):
     """What a lane writes to: a transport, or a fake one in tests."""
 
@@ -28,6 +53,14 @@ class Sink(Protocol):
 
     def unsent(self) -> int:
         """Return the bytes that were taken and that the peer has not acknowledged."""
+        ...
+
+    def progress(self) -> Progress | None:
+        """Say which of the bytes are where; ``None`` where the kernel does not know what was acknowledged."""
+        ...
+
+    def all_acknowledged(self) -> bool:
+        """Say whether the peer surely has every byte; false where the kernel cannot tell. Cheaper than ``progress``."""
         ...
 
     def reset(self) -> None:
@@ -53,8 +86,34 @@ class TransportSink:
         sock = self._transport.get_extra_info("socket")
         if sock is not None and sock.fileno() >= 0:
             # On Linux TIOCOUTQ on a socket is SIOCOUTQ: bytes that the peer has not acknowledged.
-            waiting += struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0\0\0\0"))[0]
+            waiting += _ask(sock.fileno(), termios.TIOCOUTQ)
         return waiting
+
+    def progress(self) -> Progress | None:
+        """Ask Linux; other kernels have no such answer, and a socket that is closed has none either."""
+        sock = self._transport.get_extra_info("socket")
+        if sys.platform != "linux" or sock is None or sock.fileno() < 0:
+            return None
+        number = sock.fileno()
+        buffered: int = self._transport.get_write_buffer_size()
+        queued = _ask(number, termios.TIOCOUTQ)
+        for _ in range(_READS_MAX):
+            info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _ACKNOWLEDGED_AT + 8)
+            if len(info) < _ACKNOWLEDGED_AT + 8:
+                return None  # A kernel before 4.1.
+            unsent = _ask(number, _SIOCOUTQNSD)
+            before, queued = queued, _ask(number, termios.TIOCOUTQ)
+            if before == queued:
+                break
+            # An acknowledgement came in between, and the answers are of two moments. They are taken so at last: ``taken`` is then too
+            # high, never too low, and whoever waits for it waits for too much.
+        [acknowledged] = struct.unpack_from("=Q", info, _ACKNOWLEDGED_AT)
+        return Progress(acknowledged + before + buffered, acknowledged + before - unsent, acknowledged)
+
+    def all_acknowledged(self) -> bool:
+        """Ask Linux whether anything is outstanding."""
+        sock = self._transport.get_extra_info("socket")
+        return sys.platform == "linux" and sock is not None and sock.fileno() >= 0 and self.unsent() == 0
 
     def reset(self) -> None:
         """Abort with ``SO_LINGER`` 0: the kernel throws its queue away and sends a reset."""
@@ -62,6 +121,12 @@ class TransportSink:
         if sock is not None and sock.fileno() >= 0:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._transport.abort()
+
+
+def _ask(number: int, question: int) -> int:
+    """Ask the kernel for a count of bytes of a socket."""
+    answer: int = struct.unpack("i", fcntl.ioctl(number, question, b"\0\0\0\0"))[0]
+    return answer
 
 
 @dataclass(slots=True, eq=False)

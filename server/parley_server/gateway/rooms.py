@@ -1,7 +1,7 @@
 """One board on this node: its readers in groups, and what each of them was surely given."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from parley_protocol.codes import Code
@@ -108,40 +108,50 @@ def segments(entries: list[Entry]) -> Iterator[list[Entry]]:
         yield segment
 
 
-def may_hold(room: Room, reader: Reader, post: PostId, seqs: set[int]) -> bool:
-    """Say whether bytes that the peer has not acknowledged may contain a body of ``post`` (P3).
+def last_body(room: Room, reader: Reader, posts: Collection[PostId], seqs: Collection[int]) -> int | None:
+    """Say where among the bytes that the peer has not acknowledged a body of ``posts`` may stand (P3).
 
-    Walks back over what the connection was surely given, until that is more than what is unsent. Where the ring does not go back so far,
-    nobody can tell, and the answer is yes: a reader that took nothing while the ring moved on.
+    Walks back over what the connection was surely given, until that is more than what is not acknowledged. Where the ring does not go
+    back so far, nobody can tell, and the body is taken to stand right there: a reader that took nothing while the ring moved on.
 
     Args:
-        seqs: events of the ring that showed the body.
+        seqs: events of the ring that showed the bodies.
+
+    Returns:
+        How many bytes at least were given after the last such body; ``None`` if there surely is none among them.
     """
     lanes, hot = reader.lanes, room.hot
     if hot is None or not (seqs or hot.trimmed or lanes.tail is not None):
-        return False
-    unsent = lanes.sink.unsent()
-    if unsent == 0:
+        return None
+    waiting = lanes.sink.unsent()
+    if waiting == 0:
         lanes.tail = None
-        return False
+        return None
     # Suppressions, beats and the like come last: a reader of a quiet board is not reset because a beat is on its way.
-    unsent -= reader.said_last()
-    if unsent <= 0:
-        return False
+    said = reader.said_last()
+    if waiting <= said:
+        return None
+    after: int | None = None
     if lanes.tail is not None:
-        followed = lanes.tail.followed_by(post)
-        if followed is not None and followed < unsent:
-            return True
+        after = min((held for post in posts if (held := lanes.tail.followed_by(post)) is not None), default=None)
+        if after is not None and said + after >= waiting:
+            after = None
     given = room.flushed if lanes.lag is None else lanes.lag.cursors.get(room.board, room.flushed)
     kinds = reader.groups[room.board].kinds
     followed = 0
     for entry in hot.back_from(given):
         if entry.event.seq in seqs:
-            return True
+            break
         if entry.kind & kinds:
             # Not what it would be now: an edit since may have made it longer than what was written.
             entry.encoded(lanes.form)
             followed += entry.least[lanes.form]
-            if followed >= unsent:
-                return False
-    return hot.trimmed
+            if said + followed >= waiting:
+                followed = waiting
+                break
+    else:
+        if not hot.trimmed:
+            followed = waiting
+    if said + followed < waiting:
+        after = followed if after is None else min(after, followed)
+    return None if after is None else said + after

@@ -20,7 +20,7 @@ from parley_protocol import codes
 from parley_protocol.codec import SUBPROTOCOLS
 from parley_protocol.codes import Code
 from parley_protocol.limits import FRAME_BYTES_MAX
-from parley_server.gateway.lanes import Lanes, TransportSink
+from parley_server.gateway.lanes import Lanes, Sink, TransportSink
 from parley_server.gateway.registry import Registry
 from parley_server.gateway.wire import FORMATS
 from parley_server.limits import CLOSE_WITHIN_S, SEND_BUFFER_BYTES
@@ -70,11 +70,18 @@ class _ServerProtocol(ServerProtocol):
 class WebSocket(asyncio.Protocol):
     """A connection after its request was recognised as a WebSocket handshake."""
 
-    __slots__ = ("_begin", "_inbound", "_parts", "_protocol", "_registry", "_transport", "lanes")
+    __slots__ = ("_begin", "_inbound", "_parts", "_protocol", "_registry", "_sink", "_transport", "lanes")
 
-    def __init__(self, registry: Registry, begin: "Callable[[WebSocket, Lanes], Inbound]") -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        begin: "Callable[[WebSocket, Lanes], Inbound]",
+        sink: Callable[[asyncio.Transport], Sink] = TransportSink,
+    ) -> None:
+        """``sink``: what writes to a transport, and knows how far its bytes have come."""
         self._registry = registry
         self._begin = begin
+        self._sink = sink
         self._inbound: Inbound | None = None
         self._parts: list[bytes] | None = None
         self._protocol = _ServerProtocol(select_subprotocol=_select, max_size=FRAME_BYTES_MAX, logger=_quiet)
@@ -173,7 +180,7 @@ class WebSocket(asyncio.Protocol):
             chosen = self._protocol.subprotocol
             form = _FORM_OF[chosen] if chosen is not None else _FORM_OF["parley.v1.json"]
             self._flush()
-            self.lanes = Lanes(form, TransportSink(self._transport))
+            self.lanes = Lanes(form, self._sink(self._transport))
             self._inbound = self._begin(self, self.lanes)
 
     def _frame(self, frame: Frame) -> None:

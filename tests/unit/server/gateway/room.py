@@ -7,7 +7,7 @@ from parley_protocol.ids import AccountId, BoardId, PostId, TakedownId
 from parley_server.domain.answers import Refused
 from parley_server.gateway.hotlog import Kinds
 from parley_server.gateway.hub import Hub
-from parley_server.gateway.lanes import Lanes
+from parley_server.gateway.lanes import Lanes, Progress
 from parley_server.gateway.rooms import Reader
 from tests.fakes import FakeBoardLog, FakeWorld
 from tests.samples import a_board, a_draft
@@ -44,7 +44,14 @@ def reacted(seq: int, post: str) -> Reacted:
 
 
 class Line:
-    """A reader and its sink. ``full``: what is written from now on does not fit; ``waiting``: bytes that the peer does not have."""
+    """A reader and its sink.
+
+    Attributes:
+        full: what is written from now on does not fit.
+        waiting: bytes, the last ones, that the peer has not acknowledged.
+        left: of these, how many left for the peer.
+        blind: the kernel cannot tell.
+    """
 
     def __init__(self, hub: Hub, form: int = MSGPACK) -> None:
         self.hub = hub
@@ -52,12 +59,16 @@ class Line:
         self.data = b""
         self.full = False
         self.waiting = 0
+        self.left = 0
+        self.blind = False
+        self.taken = 0
         self.cuts: list[str] = []
         self.resets = 0
         self.reader = Reader(Lanes(form, self), self._cut)
 
     def write(self, data: bytes) -> None:
         self.data += data
+        self.taken += len(data)
         if self.full:
             self.waiting += len(data)
             if not self.reader.lanes.paused:
@@ -66,12 +77,19 @@ class Line:
     def unsent(self) -> int:
         return self.waiting
 
+    def progress(self) -> Progress | None:
+        acknowledged = self.taken - self.waiting
+        return None if self.blind else Progress(self.taken, acknowledged + self.left, acknowledged)
+
+    def all_acknowledged(self) -> bool:
+        return not self.blind and self.waiting == 0
+
     def reset(self) -> None:
         self.resets += 1
 
     def drain(self) -> None:
         """Take everything; the transport has room again."""
-        self.full, self.waiting = False, 0
+        self.full, self.waiting, self.left = False, 0, 0
         self.hub.resume(self.reader)
 
     def frames(self) -> list[ServerFrame]:

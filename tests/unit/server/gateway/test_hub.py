@@ -126,7 +126,7 @@ async def test_what_is_suppressed_leaves_the_store_as_gone(desk: Desk) -> None:
     desk.hub.suppress(GENERAL, first.post)
     line = await desk.line(0)
     await settle()
-    assert line.frames() == [Gone(GENERAL, 1, first.post)]
+    assert line.frames() == [Suppress(GENERAL, first.post), Gone(GENERAL, 1, first.post)]
 
 
 async def test_a_cursor_of_another_epoch_starts_at_the_head_and_says_what_will_not_come(desk: Desk) -> None:
@@ -157,7 +157,7 @@ async def test_a_reader_that_leaves_and_follows_again_has_no_state_left(desk: De
     assert line.reader.lanes.lag is not None and not line.reader.lanes.lag.cursors
     desk.hub.gone(line.reader)
     room = desk.hub._rooms[GENERAL]
-    assert not room.groups and not room.stalled and not desk.hub.paused and not desk.hub._parting
+    assert not room.groups and not room.stalled and not desk.hub.paused and not desk.hub._hiding.parting
 
 
 # Holes.
@@ -374,7 +374,7 @@ async def test_a_sweep_cuts_who_takes_nothing_and_forgets_a_room_without_readers
     desk.hub.sweep(100.0 + limits.RING_LINGER_S)
     assert GENERAL in desk.hub._rooms
     desk.hub.sweep(100.1 + limits.RING_LINGER_S)
-    assert not desk.hub._rooms and not desk.hub._parting and not desk.hub.paused
+    assert not desk.hub._rooms and not desk.hub._hiding.parting and not desk.hub.paused
 
 
 def test_heads_are_what_the_live_readers_were_given() -> None:

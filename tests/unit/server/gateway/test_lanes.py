@@ -1,7 +1,7 @@
 """What leaves one connection, and what is remembered of it."""
 
 from parley_protocol.ids import PostId
-from parley_server.gateway.lanes import TAIL_BYTES, Lanes, Tail
+from parley_server.gateway.lanes import TAIL_BYTES, Lanes, Progress, Tail
 from parley_server.limits import CONTROL_BYTES_MAX
 
 
@@ -16,6 +16,12 @@ class Bucket:
 
     def unsent(self) -> int:
         return 0
+
+    def progress(self) -> Progress | None:
+        return None
+
+    def all_acknowledged(self) -> bool:
+        return True
 
     def reset(self) -> None:
         self.data.clear()

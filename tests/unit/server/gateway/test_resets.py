@@ -9,7 +9,7 @@ from parley_protocol.frames import BoardState, Posted
 from parley_server.domain.answers import Refused
 from parley_server.gateway.hotlog import Kinds
 from parley_server.gateway.hub import Hub
-from parley_server.gateway.lanes import Lanes
+from parley_server.gateway.lanes import Lanes, Progress
 from parley_server.gateway.rooms import Reader
 from tests.fakes import FakeBoardLog, FakePeople, FakeWorld
 from tests.samples import a_draft
@@ -20,7 +20,7 @@ JSON = 1
 
 @dataclass(slots=True)
 class Wire:
-    """A sink that keeps what it is given; the peer has acknowledged all but the last ``in_flight`` bytes."""
+    """A sink that keeps what it is given; the peer has not acknowledged the last ``in_flight`` bytes, and nobody knows which have left."""
 
     got: bytes = b""
     in_flight: int = 0
@@ -31,6 +31,12 @@ class Wire:
 
     def unsent(self) -> int:
         return self.in_flight
+
+    def progress(self) -> Progress | None:
+        return None
+
+    def all_acknowledged(self) -> bool:
+        return False
 
     def reset(self) -> None:
         self.got = b""
