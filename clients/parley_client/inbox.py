@@ -2,17 +2,28 @@
 
 import asyncio
 from collections import deque
+from dataclasses import dataclass
 
 from parley_client.limits import INBOX_EVENTS_MAX, INBOX_OVERFLOW_MAX
 from parley_client.values import Incoming
-from parley_protocol.frames import Deleted, Edited, Gone, Posted, Restored, Retracted, Suppress
+from parley_protocol.frames import Deleted, Edited, Event, Gone, Posted, Restored, Retracted, Suppress, Unsuppress
+
+
+@dataclass(frozen=True, slots=True)
+class _Covered:
+    """An event whose post is suppressed: it reads as ``Gone`` unless that is taken back while it waits."""
+
+    event: Posted | Edited | Restored
+
+    def gone(self) -> Gone:
+        return Gone(self.event.board, self.event.seq, self.event.post)
 
 
 class Inbox:
     """A queue from the reader of the socket to the caller.
 
     The body of a post that is stopped while it waits here is not handed out any more: its events read as ``Gone``. A ``suppress``
-    goes to the front, so that a caller who is behind hides the post at once.
+    goes to the front, so that a caller who is behind hides the post at once; an ``unsuppress`` waits its turn, behind it.
     """
 
     def __init__(self, events_max: int = INBOX_EVENTS_MAX, overflow_max: int = INBOX_OVERFLOW_MAX) -> None:
@@ -20,7 +31,7 @@ class Inbox:
         self.overflow_max = overflow_max
         self.patient = False
         """Whether a request is in flight, whose answer must not wait behind a full queue."""
-        self._events: deque[Incoming] = deque()
+        self._events: deque[Incoming | _Covered] = deque()
         self._some = asyncio.Event()
         self._room = asyncio.Event()
         self._closed: BaseException | None = None
@@ -33,8 +44,8 @@ class Inbox:
         while len(self._events) >= self._most():
             self._room.clear()
             await self._room.wait()
-        if isinstance(event, Suppress | Retracted | Deleted):
-            self._blank(event)
+        if isinstance(event, Suppress | Unsuppress | Retracted | Deleted):
+            self._cover(event)
         if isinstance(event, Suppress):
             self._events.appendleft(event)
         else:
@@ -54,7 +65,7 @@ class Inbox:
             await self._some.wait()
         event = self._events.popleft()
         self._room.set()
-        return event
+        return event.gone() if isinstance(event, _Covered) else event
 
     def be_patient(self, *, patient: bool) -> None:
         """Let the queue grow past its bound, up to ``overflow_max``, or stop doing so."""
@@ -70,7 +81,19 @@ class Inbox:
     def _most(self) -> int:
         return self.overflow_max if self.patient else self.events_max
 
-    def _blank(self, stop: Suppress | Retracted | Deleted) -> None:
-        for place, event in enumerate(self._events):
-            if isinstance(event, Posted | Edited | Restored) and event.post == stop.post:
-                self._events[place] = Gone(event.board, event.seq, event.post)
+    def _cover(self, word: Suppress | Unsuppress | Retracted | Deleted) -> None:
+        """Change what the waiting events of a post read as."""
+        for place, held in enumerate(self._events):
+            event = held.event if isinstance(held, _Covered) else held
+            if isinstance(event, Posted | Edited | Restored) and event.post == word.post:
+                self._events[place] = _read_as(event, word)
+
+
+def _read_as(event: Posted | Edited | Restored, word: Suppress | Unsuppress | Retracted | Deleted) -> Event | _Covered:
+    match word:
+        case Suppress():
+            return _Covered(event)
+        case Unsuppress():
+            return event
+        case _:
+            return _Covered(event).gone()

@@ -21,6 +21,7 @@ from parley_client.limits import REQUESTS_MAX, STABLE_S
 from parley_client.retry import Closed, ComeBack, Next, what_next
 from parley_client.values import Connected, Disconnected, GapEvent, Incoming, SubscriptionEnded, SubscriptionStarted
 from parley_protocol import codes
+from parley_protocol.awaited import Awaited
 from parley_protocol.frames import (
     Ack,
     Alert,
@@ -60,6 +61,7 @@ from parley_protocol.frames import (
     Suppress,
     Typing,
     Unsubscribe,
+    Unsuppress,
     VerdictNotice,
     Watch,
     Welcome,
@@ -148,6 +150,8 @@ class _Followed:
     """Beats in a row, without an event between, that showed a head beyond ``seq``."""
     hole: tuple[int, int] | None = None
     """The events that were missing when the connection was dropped for it."""
+    awaited: Awaited = field(default_factory=Awaited)
+    """Posts that are suppressed, and why is not known yet."""
     asked_head: int | None = None
     """The head that the server named when a silent narrowed subscription was asked for again."""
 
@@ -246,7 +250,9 @@ class Session:
             case Bye():
                 self._bye = frame
                 return Step()
-            case Suppress() | VerdictNotice() | CaseChanged() | Presence() | Typing():
+            case Suppress() | Unsuppress():
+                return self._hushed(frame)
+            case VerdictNotice() | CaseChanged() | Presence() | Typing():
                 return Step(deliver=(frame,))
             case _:
                 assert_never(frame)
@@ -308,13 +314,14 @@ class Session:
         return Subscribe(self.next_id(), board, followed.epoch, followed.seq, followed.kinds)
 
     def _begin(self, state: BoardState, followed: _Followed) -> list[Incoming]:
-        """Move a board's cursor to where the server goes on, and say what is missing."""
+        """Move a board's cursor to where the server goes on, and say what is missing, or what shows again."""
+        followed.awaited.begin(state.head, whole=state.gap is None and state.epoch == followed.epoch)
         if state.gap is not None:
             gap = GapEvent(state.board, state.gap.first, state.gap.last, state.gap.reason)
         elif state.epoch != followed.epoch:
             gap = GapEvent(state.board, 1, state.head, "epoch")
         else:
-            return [SubscriptionStarted(state, followed.seq)]
+            return [SubscriptionStarted(state, followed.seq), *self._shown_again(state.board, followed)]
         other = state.epoch != followed.epoch
         followed.seq = gap.last if other else max(followed.seq, gap.last)
         followed.epoch = state.epoch
@@ -372,7 +379,22 @@ class Session:
             deliver.append(GapEvent(event.board, *missing, "hole"))
         followed.seq = event.seq
         followed.silent_beats, followed.asked_head = 0, None
-        return Step(deliver=(*deliver, event))
+        if isinstance(event, Retracted | Deleted | Restored):
+            followed.awaited.ended(event.post)
+        return Step(deliver=(*deliver, event, *self._shown_again(event.board, followed)))
+
+    def _hushed(self, frame: Suppress | Unsuppress) -> Step:
+        """Remember what is hidden without an event that says so."""
+        followed = self._boards.get(frame.board)
+        if followed is not None and isinstance(frame, Suppress):
+            followed.awaited.suppressed(frame.post)
+        elif followed is not None:
+            followed.awaited.ended(frame.post)
+        return Step(deliver=(frame,))
+
+    def _shown_again(self, board: BoardId, followed: _Followed) -> list[Incoming]:
+        """Make the ``unsuppress`` of what nothing has stopped, as a whole resume shows."""
+        return [Unsuppress(board, post) for post in followed.awaited.reached(followed.seq)]
 
     def _alert(self, alert: Alert) -> Step:
         scopes = [scope for scope in self._watches if scope in (SITE, alert.board)]

@@ -12,6 +12,7 @@ from parley_protocol.frames import (
     Presence,
     Suppress,
     Typing,
+    Unsuppress,
     VerdictNotice,
 )
 from parley_protocol.ids import BoardId, CaseId, PostId, TakedownId
@@ -108,5 +109,7 @@ class Disconnected:
 ClientEvent: TypeAlias = GapEvent | SubscriptionStarted | SubscriptionEnded | Connected | Disconnected
 """Events that the client makes."""
 
-Incoming: TypeAlias = Event | Suppress | VerdictNotice | Alert | CaseChanged | Presence | Typing | Error | ClientEvent
+Incoming: TypeAlias = (
+    Event | Suppress | Unsuppress | VerdictNotice | Alert | CaseChanged | Presence | Typing | Error | ClientEvent
+)
 """All that iteration over a client gives. An ``Error`` here is one that answers no request."""

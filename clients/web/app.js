@@ -1,9 +1,9 @@
 /**
  * The page as a whole: who is signed in, the one connection, and which view shows. Views are chosen by the part of the address after `#`.
  *
- * Read on from here: people.js (sign in), room.js (a board: feed.js draws it, replica.js knows it, composer.js writes to it), notices.js
- * (what authors are told), moderation.js; connection.js and http.js talk to the server by the rules of wire.js; dialog.js asks, dom.js
- * makes elements.
+ * Read on from here: people.js (sign in), room.js (a board: feed.js draws it, replica.js knows it, awaited.js what is hidden for
+ * now, composer.js writes to it), notices.js (what authors are told), moderation.js; connection.js and http.js talk to the server by the
+ * rules of wire.js; dialog.js asks, dom.js makes elements.
  */
 
 import { Connection } from "./connection.js";

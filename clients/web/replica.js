@@ -3,7 +3,8 @@
  *
  * Events may come in any order and again and again; every order of the same events ends in the same picture, and a tombstone wins over
  * content whenever it comes. All that is known of a post is a join of values that only grow: the least seq is its place, the greatest
- * (rev, seq) its text, the greatest stop and the greatest restoration say whether it shows, and deletion never goes back.
+ * (rev, seq) its text, the greatest stop and the greatest restoration say whether it shows, and deletion never goes back. Only what a
+ * `suppress` hid, until the event that says why, is taken back by an `unsuppress`.
  *
  * Source: protocol/SPEC.md, "Replica"; the same rules as protocol/parley_protocol/replica.py, checked by protocol/vectors/replica.json.
  */
@@ -21,7 +22,7 @@ const RANGES_MAX = 1_000;
  * @typedef {{kind: "shown" | "changed", post: PostView} | {kind: "hidden", post: string}} Change
  */
 
-/** All that is known of one post; every field only grows (`place` only falls). */
+/** All that is known of one post; every field but those of a `suppress` only grows (`place` only falls). */
 class Known {
   /** @param {string} post */
   constructor(post) {
@@ -33,6 +34,10 @@ class Known {
     /** @type {{at: number, reply_to: string} | null} */
     this.origin = null;
     this.stopped = NEVER_STOPPED;
+    /** A stop that an `unsuppress` takes back; its event has not come. */
+    this.hushed = NEVER_STOPPED;
+    /** @type {number | null} the least seq that came as `gone` while it was hushed */
+    this.unread = null;
     this.restored = 0;
     this.deleted = false;
     /** @type {Map<string, {account: string, emoji: string, seq: number, on: boolean}>} */
@@ -56,8 +61,35 @@ class Known {
     this.standing = true;
   }
 
+  get hiddenAt() {
+    return Math.max(this.stopped, this.hushed);
+  }
+
+  hush(seq) {
+    this.hushed = Math.max(this.hushed, seq);
+  }
+
+  gone(seq) {
+    if (this.hushed === NEVER_STOPPED) this.stopped = Math.max(this.stopped, seq);
+    else {
+      this.hush(seq);
+      this.unread = Math.min(this.unread ?? seq, seq);
+    }
+    this.standing = true;
+  }
+
+  /** Take the event that says why; what hushed the post was ahead of it. */
   stop(seq) {
-    this.stopped = Math.max(this.stopped, seq);
+    this.stopped = Math.max(this.hiddenAt, seq);
+    this.unhush();
+  }
+
+  /** Take back what hushed the post. @returns {number | null} from where on it has to be read again */
+  unhush() {
+    const unread = this.unread;
+    this.unread = null;
+    this.hushed = NEVER_STOPPED;
+    return unread;
   }
 
   react(event) {
@@ -80,7 +112,7 @@ class Known {
 
   /** @returns {PostView | null} the post as it shows, or nothing where it is hidden or its text is not known */
   look() {
-    if (this.deleted || this.stopped >= this.restored) return null;
+    if (this.deleted || this.hiddenAt >= this.restored) return null;
     if (this.place === null || this.text === null || this.origin === null) return null;
     return {
       post: this.post,
@@ -121,6 +153,8 @@ export class Replica {
     /** At or below it no post is taken up: those that stood there were forgotten for want of room. */
     this.floor = 0;
     this.top = seq;
+    /** @type {number | null} */
+    this.unread = null;
     /** @type {[number, number][]} ranges beyond the cursor that came already */
     this.ahead = [];
     /** @type {Map<string, Known>} */
@@ -135,6 +169,7 @@ export class Replica {
     this.seq = seq;
     this.floor = 0;
     this.top = seq;
+    this.unread = null;
     this.ahead = [];
     this.standing.clear();
     this.early.clear();
@@ -157,22 +192,29 @@ export class Replica {
   }
 
   /**
-   * Take one event or `suppress`, in any order and any number of times.
+   * Take one event, `suppress` or `unsuppress`, in any order and any number of times. After an `unsuppress`, see `readAgain`.
    * @returns {Change | null} what a reader sees differently; posts forgotten for want of room just leave `posts`
    */
   apply(event) {
     if (event.board !== this.board) throw new Error("an event of another board");
-    const suppress = event.type === "suppress";
-    if (!suppress) this.settle(event.seq, event.seq);
+    const control = event.type === "suppress" || event.type === "unsuppress";
+    if (!control) this.settle(event.seq, event.seq);
     // Which post a nameless `gone` was is not known; the event that stopped it has a seq of its own.
     if (event.post === undefined || event.post === null) return null;
-    const known = this.find(event.post, suppress ? null : event.seq);
+    const known = event.type === "unsuppress" ? this.held(event.post) : this.find(event.post, control ? null : event.seq);
     if (known === null) return null;
     const before = known.view;
     this.join(known, event);
     known.view = known.look();
     this.settleRoom(known);
     return change(known.post, before, this.post(known.post));
+  }
+
+  /** @returns {number | null} once, from which seq on history has to be read: events came as `gone` for a stop that was taken back */
+  readAgain() {
+    const unread = this.unread;
+    this.unread = null;
+    return unread;
   }
 
   /** @returns {PostView | null} a post as it shows, or null where it is hidden or not held */
@@ -197,8 +239,12 @@ export class Replica {
     return views.sort((a, b) => a.place - b.place || (a.post < b.post ? -1 : 1));
   }
 
+  held(post) {
+    return this.standing.get(post) ?? this.early.get(post) ?? null;
+  }
+
   find(post, seq) {
-    let known = this.standing.get(post) ?? this.early.get(post) ?? null;
+    let known = this.held(post);
     // Nothing at or below the floor is taken up: an old `posted` cannot bring a forgotten post back.
     if (known === null && (seq === null || seq > this.floor)) {
       known = new Known(post);
@@ -209,7 +255,12 @@ export class Replica {
 
   join(known, event) {
     if (event.type === "suppress") {
-      known.stop(this.top);
+      known.hush(this.top);
+      return;
+    }
+    if (event.type === "unsuppress") {
+      const unread = known.unhush();
+      if (unread !== null) this.unread = Math.min(this.unread ?? unread, unread);
       return;
     }
     known.place = known.place === null ? event.seq : Math.min(known.place, event.seq);
@@ -230,8 +281,7 @@ export class Replica {
         known.stop(event.seq);
         break;
       case "gone":
-        known.stop(event.seq);
-        known.standing = true;
+        known.gone(event.seq);
         break;
       case "deleted":
         known.deleted = true;
@@ -288,7 +338,7 @@ function compareText(a, b) {
 
 /** What orders posts: the place, or for one that only a `suppress` named, where that stopped it. */
 function order(known) {
-  return known.place ?? known.stopped;
+  return known.place ?? known.hiddenAt;
 }
 
 function compareOrder(a, b) {

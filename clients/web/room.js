@@ -1,5 +1,6 @@
 /** A live room: one board's feed, its history, its composer. */
 
+import { Awaited } from "./awaited.js";
 import { Composer } from "./composer.js";
 import { ask } from "./dialog.js";
 import { button, el } from "./dom.js";
@@ -8,6 +9,8 @@ import { Replica } from "./replica.js";
 
 const PAGE = 50;
 const GAP_PAGE = 500;
+/** Pages that are read again for one suppression that was taken back; what lies beyond stays as it is. */
+const AGAIN_PAGES_MAX = 10;
 const TYPING_SHOWN_MS = 5_000;
 const NEAR_END_PX = 120;
 /** More than the reader's default: a person may scroll far back. */
@@ -26,6 +29,7 @@ export class Room {
     this.self = app.account?.id ?? null;
     this.moderator = app.account?.role === "administrator" || MODERATORS.has(board.role ?? "");
     this.replica = new Replica(board.id, "", 0, POSTS_KEPT);
+    this.awaited = new Awaited();
     this.begun = false;
     /** The least seq that was asked for; what is before it is still on the server. */
     this.oldest = 1;
@@ -97,6 +101,8 @@ export class Room {
     this.trouble.textContent = "";
     if (this.begun && state.epoch === this.replica.epoch) {
       this.replica.begin(state.epoch, state.head, state.gap ?? null);
+      this.awaited.begin(state.head, !state.gap);
+      this.showAgain();
       if (state.gap) this.showGap(state.gap);
       this.composer.caughtUp();
       return;
@@ -104,6 +110,7 @@ export class Room {
     if (this.begun) this.showNote("This board's log was started anew; what was shown before is gone.");
     this.begun = true;
     this.replica.reset(state.epoch, state.head);
+    this.awaited = new Awaited();
     this.feed.clear();
     this.oldest = state.head + 1;
     void this.loadOlder(true);
@@ -119,7 +126,7 @@ export class Room {
         this.showTyping();
         return;
       default:
-        if (frame.type === "suppress" || frame.seq !== undefined) this.event(frame);
+        if (frame.type === "suppress" || frame.type === "unsuppress" || frame.seq !== undefined) this.event(frame);
     }
   }
 
@@ -128,6 +135,7 @@ export class Room {
   }
 
   event(frame) {
+    this.awaited.take(frame);
     try {
       this.feed.take(frame, true);
     } catch (error) {
@@ -140,6 +148,24 @@ export class Room {
     }
     if (frame.author) this.typists.delete(frame.author.id);
     this.composer.caughtUp();
+    if (frame.type === "unsuppress") void this.readAgain();
+    else this.showAgain();
+  }
+
+  /** Show again what a server hid that then stopped before it could say why. */
+  showAgain() {
+    for (const post of this.awaited.reached(this.replica.seq)) this.event({ type: "unsuppress", board: this.board.id, post });
+  }
+
+  /** Read what came without its text while a retraction was tried that came to nothing. */
+  async readAgain() {
+    const first = this.replica.readAgain();
+    if (first === null) return;
+    try {
+      for (let after = first - 1, page = 0; after < this.replica.seq && page < AGAIN_PAGES_MAX; after += PAGE, page += 1) await this.load(after, PAGE);
+    } catch (problem) {
+      this.trouble.textContent = problem.message;
+    }
   }
 
   // History.

@@ -9,7 +9,8 @@ has a text, is not deleted, and was restored after its last stop, if it was ever
 
 ``suppress`` has no seq. It counts as a stop at the highest seq that this replica knows, so only a ``restored`` that is news to
 it shows the post again. The server sends it before the event that it announces; that event has a higher seq, takes its place
-as the stop, and so where exactly ``suppress`` arrived leaves no trace.
+as the stop, and so where exactly ``suppress`` arrived leaves no trace. Until then the post is *hushed*: what hides it is the
+``suppress`` and every ``gone`` since, and an ``unsuppress`` takes these back. What came as ``gone`` has to be read again then.
 
 Memory is bounded: past ``keep`` posts the one that stands first is forgotten with its tombstone, and the *floor* rises to its
 place. An event at or below the floor makes no post, so an old ``posted`` cannot bring a forgotten post back; only a new
@@ -34,6 +35,7 @@ from parley_protocol.frames import (
     Restored,
     Retracted,
     Suppress,
+    Unsuppress,
     WithBody,
 )
 from parley_protocol.ids import AccountId, BoardId, PostId
@@ -101,7 +103,7 @@ class _Text:
 
 @dataclass(slots=True)
 class _Known:
-    """All that the replica knows of one post; every field only grows (``place`` only falls)."""
+    """All that the replica knows of one post; every field but those of a ``suppress`` only grows (``place`` only falls)."""
 
     post: PostId
     place: int | None = None
@@ -109,6 +111,10 @@ class _Known:
     origin: tuple[int, str] | None = None
     """Time of publication and the post that it answers, or ``""``."""
     stopped: int = NEVER_STOPPED
+    hushed: int = NEVER_STOPPED
+    """A stop that an ``unsuppress`` takes back; its event has not come."""
+    unread: int | None = None
+    """The least seq that came as ``gone`` while it was hushed."""
     restored: int = 0
     deleted: bool = False
     reactions: dict[tuple[AccountId, str], tuple[int, bool]] = field(
@@ -130,8 +136,30 @@ class _Known:
         self.origin = origin if self.origin is None else min(self.origin, origin)
         self.standing = True
 
+    @property
+    def hidden_at(self) -> int:
+        return max(self.stopped, self.hushed)
+
+    def hush(self, seq: int) -> None:
+        self.hushed = max(self.hushed, seq)
+
+    def gone(self, seq: int) -> None:
+        if self.hushed == NEVER_STOPPED:
+            self.stopped = max(self.stopped, seq)
+        else:
+            self.hush(seq)
+            self.unread = seq if self.unread is None else min(self.unread, seq)
+        self.standing = True
+
     def stop(self, seq: int) -> None:
-        self.stopped = max(self.stopped, seq)
+        """Take the event that says why; what hushed the post was ahead of it."""
+        self.stopped = max(self.hidden_at, seq)
+        self.unhush()
+
+    def unhush(self) -> int | None:
+        """Take back what hushed the post; return from where on it has to be read again."""
+        unread, self.unread, self.hushed = self.unread, None, NEVER_STOPPED
+        return unread
 
     def react(self, event: Reacted) -> None:
         key = (event.account, event.emoji)
@@ -147,7 +175,7 @@ class _Known:
 
     def look(self) -> PostView | None:
         """Return the post as it shows, or nothing where it is hidden or its text is not known."""
-        if self.deleted or self.stopped >= self.restored:
+        if self.deleted or self.hidden_at >= self.restored:
             return None
         if self.place is None or self.text is None or self.origin is None:
             return None
@@ -198,6 +226,7 @@ class Replica:
         self.seq = seq
         self.floor = 0
         self._top = seq
+        self._unread: int | None = None
         self._ahead: list[tuple[int, int]] = []
         self._standing: dict[PostId, _Known] = {}
         self._early: dict[PostId, _Known] = {}
@@ -218,19 +247,22 @@ class Replica:
         if first <= last:
             self._settle(first, last)
 
-    def apply(self, event: Event | Suppress) -> Change | None:
-        """Take one event, in any order and any number of times.
+    def apply(self, event: Event | Suppress | Unsuppress) -> Change | None:
+        """Take one event, in any order and any number of times. After an ``Unsuppress``, see ``read_again``.
 
         Returns:
             What a reader sees differently, or ``None``. Posts that are forgotten for want of room just leave ``posts``.
         """
         assert event.board == self.board, "an event of another board"
-        if not isinstance(event, Suppress):
+        if not isinstance(event, Suppress | Unsuppress):
             self._settle(event.seq, event.seq)
         if event.post is None:
             # Which post it was is not known; the event that stopped it has a seq of its own.
             return None
-        known = self._find(event.post, None if isinstance(event, Suppress) else event.seq)
+        if isinstance(event, Unsuppress):
+            known = self._standing.get(event.post) or self._early.get(event.post)
+        else:
+            known = self._find(event.post, None if isinstance(event, Suppress) else event.seq)
         if known is None:
             return None
         before = known.view
@@ -238,6 +270,11 @@ class Replica:
         known.view = known.look()
         self._place(known)
         return _change(known.post, before, self.post(known.post))
+
+    def read_again(self) -> int | None:
+        """Return, once, from which seq on history has to be read: events came as ``gone`` for a stop that was taken back."""
+        unread, self._unread = self._unread, None
+        return unread
 
     def post(self, post: PostId) -> PostView | None:
         """Return a post as it shows, or ``None`` where it is hidden or not held."""
@@ -256,10 +293,15 @@ class Replica:
             known = self._early[post] = _Known(post)
         return known
 
-    def _join(self, known: _Known, event: Event | Suppress) -> None:
+    def _join(self, known: _Known, event: Event | Suppress | Unsuppress) -> None:
         """Let what is known of a post grow by ``event``."""
         if isinstance(event, Suppress):
-            known.stop(self._top)
+            known.hush(self._top)
+            return
+        if isinstance(event, Unsuppress):
+            unread = known.unhush()
+            if unread is not None:
+                self._unread = unread if self._unread is None else min(self._unread, unread)
             return
         known.seen_at(event.seq)
         match event:
@@ -275,8 +317,7 @@ class Replica:
             case Retracted():
                 known.stop(event.seq)
             case Gone():
-                known.stop(event.seq)
-                known.standing = True
+                known.gone(event.seq)
             case Deleted():
                 known.deleted = True
             case Reacted():
@@ -315,7 +356,7 @@ class Replica:
 
 def _order(known: _Known) -> tuple[int, PostId]:
     """Return what orders posts: the place, or for one that only a ``suppress`` named, where that stopped it."""
-    return (known.stopped if known.place is None else known.place, known.post)
+    return (known.hidden_at if known.place is None else known.place, known.post)
 
 
 def _change(post: PostId, before: PostView | None, after: PostView | None) -> Change | None:

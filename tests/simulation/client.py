@@ -1,6 +1,7 @@
 """A reader: the library's client protocol, the wire's codec and the replica, with the habits of a patient program."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from random import Random
 from typing import Final
 
@@ -13,9 +14,11 @@ from websockets.uri import parse_uri
 
 from parley_protocol import codec as wire
 from parley_protocol import codes, frames
+from parley_protocol.awaited import Awaited
 from parley_protocol.frames import BoardState, ClientFrame, Cursor, Ok, Post, ServerFrame, Subscribe, Watch
 from parley_protocol.ids import AccountId, BoardId
 from parley_protocol.replica import Replica
+from parley_server.ports import Unavailable
 from tests.simulation.network import Wire
 from tests.simulation.node import Node
 
@@ -32,6 +35,8 @@ class Client:
         asked: requests without an answer there.
         unanswered: posts of earlier connections that may or may not be stored; their nonces find out.
         replicas: what it knows of each board, over all connections.
+        awaited: what is suppressed there, and why is not known yet.
+        unread: boards whose history it has to read again, and from where on.
         alerts: numbers of the alerts that it got, over all connections.
         faults: what a client can hold against the server.
     """
@@ -49,6 +54,8 @@ class Client:
         self.asked: dict[int | str, ClientFrame] = {}
         self.unanswered: list[Post] = []
         self.replicas: dict[BoardId, Replica] = {}
+        self.awaited: dict[BoardId, Awaited] = {}
+        self.unread: dict[BoardId, int] = {}
         self.alerts: list[int] = []
         self.faults: list[tuple[str, str]] = []
         self.refused: list[str] = []
@@ -56,10 +63,12 @@ class Client:
         self._codec = wire.JSON if form == "json" else wire.MSGPACK
         self._numbers = 0
         self._protocol: ClientProtocol | None = None
+        self._node: Node | None = None
 
     def connect(self, node: Node, number: int, random: Random) -> None:
         """Open a connection; hello follows the handshake."""
         assert self.wire is None
+        self._node = node
         self.wire = node.open(number, random, self)
         self._protocol = ClientProtocol(
             parse_uri("ws://parley/v1/ws"), subprotocols=[Subprotocol(f"parley.v1.{self._form}")], max_size=None
@@ -161,9 +170,9 @@ class Client:
                 self._refused(frame)
             case frames.Alert():
                 self.alerts.append(frame.n)
-            case frames.Suppress():
+            case frames.Suppress() | frames.Unsuppress():
                 if frame.board in self.replicas:
-                    self.replicas[frame.board].apply(frame)
+                    self._hushed(frame)
             case frames.Posted() | frames.Edited() | frames.Restored() | frames.Retracted() | frames.Deleted():
                 self._apply(frame)
             case frames.Reacted() | frames.Gone():
@@ -177,7 +186,43 @@ class Client:
         self.following.add(state.board)
         if state.board not in self.replicas:
             self.replicas[state.board] = Replica(state.board, state.epoch)
+        self.awaited.setdefault(state.board, Awaited()).begin(state.head, whole=state.gap is None)
         self.replicas[state.board].begin(state.epoch, state.head, state.gap)
+        self._show_again(state.board)
+        self.read_again()
+
+    def _hushed(self, frame: frames.Suppress | frames.Unsuppress) -> None:
+        """Hide a post for now, or show it again."""
+        replica, awaited = self.replicas[frame.board], self.awaited[frame.board]
+        replica.apply(frame)
+        if isinstance(frame, frames.Suppress):
+            awaited.suppressed(frame.post)
+            return
+        awaited.ended(frame.post)
+        first = replica.read_again()
+        if first is not None:
+            self.unread[frame.board] = min(first, self.unread.get(frame.board, first))
+            self.read_again()
+
+    def _show_again(self, board: BoardId) -> None:
+        for post in self.awaited[board].reached(self.replicas[board].seq):
+            self._hushed(frames.Unsuppress(board, post))
+
+    def read_again(self) -> None:
+        """Read history where events came without their text; what fails is tried again with the next connection."""
+        node = self._node
+        if node is None or node.dead:
+            return
+
+        async def read(board: BoardId, first: int) -> None:
+            with suppress(Unavailable):
+                for event in await node.history(board, first - 1):
+                    self.replicas[board].apply(event)
+                if self.unread.get(board) == first:
+                    del self.unread[board]
+
+        for board, first in self.unread.items():
+            node.spawn(read(board, first))
 
     def _apply(self, event: frames.Event) -> None:
         if event.board not in self.following:
@@ -187,6 +232,9 @@ class Client:
         if event.seq != replica.seq + 1:
             self.faults.append(("P5", f"{self.name} got seq {event.seq} of {event.board} after {replica.seq}"))
         replica.apply(event)
+        if isinstance(event, frames.Retracted | frames.Deleted | frames.Restored):
+            self.awaited[event.board].ended(event.post)
+        self._show_again(event.board)
 
     def _refused(self, frame: frames.Error) -> None:
         self.refused.append(frame.code)

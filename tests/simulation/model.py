@@ -10,10 +10,10 @@ from typing import Any, Final
 
 from parley_protocol import frames
 from parley_protocol.frames import Post
-from parley_protocol.ids import AccountId, BoardId, SessionId
+from parley_protocol.ids import AccountId, BoardId, CaseId, SessionId
 from parley_server.domain.people import AccountState, BoardRole, Level, Person, SiteRole
 from parley_server.domain.posts import PostState
-from parley_server.domain.takedowns import Case
+from parley_server.domain.takedowns import Case, CaseAt
 from parley_server.limits import RING_LINGER_S, SUPPRESSED_LINGER_S
 from parley_server.pipeline.accounts import token_hash
 from parley_server.ports import Session, Unavailable
@@ -206,6 +206,7 @@ class Run:
             (3, "delete", self._delete),
             (4, "react", self._react),
             (12, "retract", self._retract),
+            (3, "retract in vain", self._retract_in_vain),
             (4, "restore", self._restore),
             (5, "release", self._release),
             (3, "refuse", self._refuse),
@@ -323,6 +324,20 @@ class Run:
         for moderator in self.random.sample([self.admin, self.moderator], self.random.choice((1, 1, 2))):
             if moderator.welcomed and post is not None:
                 moderator.ask(lambda n: frames.Retract(n, post.draft.post, "spam", "It advertises."))
+
+    def _retract_in_vain(self) -> None:
+        """Retract on a case that was never there, as somebody does whom another overtook: the post is hidden, then the store refuses."""
+        node, post = self.node, self._some(PostState.PUBLISHED)
+        assert node is not None and self.admin.account is not None
+        by = self.stored.people[self.admin.account]
+        if post is None:
+            return
+        about = post.draft.post
+
+        async def retract() -> None:
+            await node.moderation.retract(by, about, "spam", "It advertises.", CaseAt(CaseId("gone"), 1))
+
+        self._call(retract())
 
     def _restore(self) -> None:
         moderator, post = self._ready([self.admin, self.moderator]), self._some(PostState.RETRACTED)

@@ -163,6 +163,7 @@ class Node:
         world = World(lambda: EPOCH_US + round(loop.time() * 1_000_000), random.randbytes)
         log, people = LateLog(stored, self._step), LatePeople(stored, self._step)
         alerts, takedowns = FakeAlerts(stored, self._step), FakeTakedowns(stored, self._step)
+        self._log = log
         stage = Stage()
         self.hub = Watched(log, world, self._suppressing, witness.suppressed)
         self.registry = Registry(self.hub, world)
@@ -220,6 +221,10 @@ class Node:
         door = FrontDoor(self.registry, lambda: WebSocket(self.registry, begin, WireSink), asyncio.Protocol)
         wire = self.wires[number] = Wire(number, random, door, self.inside, peer, self._witness)
         return wire
+
+    async def history(self, board: BoardId, after: int) -> list[Event]:
+        """Return what follows in a board's log, as HTTP does: rendered as it leaves."""
+        return [self.hub.rendered(event) for event in await self._log.read(board, after, 1_000)]
 
     def crash(self) -> None:
         """End as a killed process does: no word to anybody, nothing more to the world."""

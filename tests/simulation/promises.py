@@ -72,7 +72,6 @@ class Promises:
         self.broken: list[tuple[str, str]] = []
         self.texts: dict[int, Text] = {}
         self.deleted: set[PostId] = set()
-        self.hidden: dict[PostId, int] = {}
         self.barred: set[tuple[AccountId, str]] = set()
         self.demoted: set[tuple[AccountId, str]] = set()
         self.suspended: set[AccountId] = set()
@@ -80,7 +79,7 @@ class Promises:
         self.seen: dict[int, Seen] = {}
         self.wires: dict[int, Wire] = {}
         self.left: dict[tuple[int, int], float] = {}
-        self.counts = {"written": 0, "suppressed": 0, "acknowledged": 0, "arrived late": 0}
+        self.counts = {"written": 0, "suppressed": 0, "acknowledged": 0, "arrived late": 0, "unsuppressed": 0}
 
     def add(self, wire: Wire, client: Client) -> None:
         """Begin to look at a connection."""
@@ -143,14 +142,20 @@ class Promises:
         if isinstance(frame, _EVENTS):
             self._event(seen, frame)
         board = getattr(frame, "board", None)
-        # A suppression that waited since before the ban only hides.
-        if isinstance(board, str) and not isinstance(frame, frames.Ok | frames.Suppress) and self._banned(client.account, board):
+        # A suppression that waited since before the ban only hides, and its end says nothing new.
+        hushed = isinstance(frame, frames.Suppress | frames.Unsuppress)
+        if isinstance(board, str) and not hushed and not isinstance(frame, frames.Ok) and self._banned(client.account, board):
             self.breaks("P14", f"{frame.type} of {board} was handed to {client.name}, who is banned there")
         if not isinstance(frame, frames.Bye) and self._suspended(client.account):
             self.breaks("P14", f"{frame.type} was handed to {client.name}, who is suspended")
         match frame:
             case frames.Suppress():
                 seen.owed.discard(frame.post)
+            case frames.Unsuppress():
+                self.counts["unsuppressed"] += 1
+                stood = self.stored.posts[frame.post].state
+                if stood is not PostState.PUBLISHED:
+                    self.breaks("P2", f"{client.name} was told to show {frame.post} again, which is {stood.value}")
             case frames.Welcome():
                 for state in frame.boards:
                     start = client.resumed[state.board] if state.gap is None else state.gap.last
@@ -254,7 +259,6 @@ class Promises:
     def suppressing(self, followers: Sequence[int], post: PostId) -> None:
         """Note who must be told before anything else."""
         self.counts["suppressed"] += 1
-        self.hidden[post] = self._retractions(post)
         for number in followers:
             self.seen[number].owed.add(post)
 
@@ -299,8 +303,6 @@ class Promises:
                     has = None if replica is None else replica.seq
                     self.breaks("P5", f"{client.name} is at {has} of {board}, which is at {len(self.stored.logs[board])}")
                 elif (theirs := {*replica.posts()}) != (ours := {*pictures[board].posts()}):
-                    if theirs <= ours and all(self._unfinished(view.post) for view in ours - theirs):
-                        continue
                     self.breaks("P5", f"{client.name} sees {theirs - ours} on {board} instead of {ours - theirs}")
             if client.watches and {*client.alerts} != {alert.n for alert in self.stored.alerts}:
                 missing = {alert.n for alert in self.stored.alerts} - {*client.alerts}
@@ -309,13 +311,6 @@ class Promises:
                 self.breaks("answers", f"{client.name} waits for answers to {list(client.asked.values())}")
             self.broken += client.faults
         self._recorded()
-
-    def _unfinished(self, post: PostId) -> bool:
-        """Say whether a post was hidden last by an act that came to nothing: the wire has no word that shows it again."""
-        return post in self.hidden and self.hidden[post] == self._retractions(post)
-
-    def _retractions(self, post: PostId) -> int:
-        return sum(row["post"] == post and row["kind"] == "retract" for row in self.stored.records)
 
     def _picture(self, board: BoardId) -> Replica:
         """Make the picture of a board from what is stored."""

@@ -92,6 +92,7 @@ def test_the_runs_do_what_the_promises_are_about() -> None:
     total = sum((Counter(outcome(seed).counts) for seed in FRESH), Counter[str]())
     per_run = {what: count / len(FRESH) for what, count in total.items()}
     assert per_run["crashes"] >= 1 and per_run["suppressed"] >= 3 and per_run["resets"] >= 0.2, per_run
+    assert per_run["unsuppressed"] >= 0.5 and per_run["arrived late"] >= 0.05, per_run
     assert per_run["acknowledged"] >= 10 and per_run["records"] >= 10 and per_run["store reads"] >= 3, per_run
 
 

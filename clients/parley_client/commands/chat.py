@@ -18,6 +18,8 @@ from parley_client.connection import OnRaw
 from parley_client.errors import ParleyError
 from parley_client.http import Http
 from parley_protocol.codec import FormatName
+from parley_protocol.frames import Unsuppress
+from parley_protocol.replica import Change, Hidden
 
 SETTLE_S: Final = 5.0
 """After the last line of input: longest wait for one's own posts to come back as events."""
@@ -134,7 +136,23 @@ async def _events(room: Room, out: Callable[[str], None], came: asyncio.Event) -
     async for event in room.client:
         room.take(event)
         _say(line(event, room.place), out)
+        if isinstance(event, Unsuppress):
+            await _again(room, out)
         came.set()
+
+
+async def _again(room: Room, out: Callable[[str], None]) -> None:
+    """Print the posts that were not given while a retraction of theirs was tried."""
+
+    def shown(change: Change) -> None:
+        if not isinstance(change, Hidden):
+            post = change.post
+            out(printable(f"[{post.place}] {post.author.name}: {post.body}"))
+
+    try:
+        await room.read_again(shown)
+    except (ParleyError, TimeoutError) as error:
+        out(printable(f"[-] history did not come: {error}"))
 
 
 async def _typed(room: Room, typed: AsyncIterator[str], out: Callable[[str], None]) -> None:

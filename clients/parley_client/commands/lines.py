@@ -24,6 +24,7 @@ from parley_protocol.frames import (
     Retracted,
     Standing,
     Suppress,
+    Unsuppress,
     VerdictNotice,
 )
 
@@ -105,6 +106,8 @@ def _text(event: Incoming, place: Place) -> str | None:
             return f"[{event.seq}] gone"
         case Suppress():
             return f"[-] {named(event.post)} hidden"
+        case Unsuppress():
+            return f"[-] {named(event.post)} shown again"
         case VerdictNotice():
             return f"[-] {verdict_line(event)}"
         case Alert():

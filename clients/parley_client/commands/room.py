@@ -8,12 +8,15 @@ from parley_client.commands.lines import Act, Say
 from parley_client.errors import ParleyError
 from parley_client.http import EventsPage, Map
 from parley_client.values import EditedAnswer, GapEvent, HeldAnswer, Incoming, PostedAnswer, StoppedAnswer, SubscriptionStarted
-from parley_protocol.frames import Deleted, Edited, Gone, Posted, Reacted, Restored, Retracted, Suppress, Typing
+from parley_protocol.frames import Deleted, Edited, Gone, Posted, Reacted, Restored, Retracted, Suppress, Typing, Unsuppress
 from parley_protocol.ids import BoardId, PostId
 from parley_protocol.replica import Change, Replica
 
 PAGE_EVENTS: Final = 100
 """Events in one page of scrollback."""
+
+AGAIN_PAGES_MAX: Final = 10
+"""Pages that are read again for one suppression that was taken back. Full: what lies beyond stays as it is."""
 
 NAMES_MAX: Final = 4_096
 """Names of accounts that a room remembers, to say who is typing. Full: the oldest is forgotten."""
@@ -72,10 +75,29 @@ class Room:
                 shown(change)
         return True
 
+    async def read_again(self, shown: Callable[[Change], None]) -> None:
+        """Read what came as ``gone`` for a suppression that was taken back; ``shown`` gets what appears.
+
+        Raises:
+            ParleyError: the history cannot be read now; the posts stay as they are.
+        """
+        first = self.replica.read_again()
+        if first is None:
+            return
+        for after in range(first - 1, self.replica.seq, PAGE_EVENTS)[:AGAIN_PAGES_MAX]:
+            page = await self.history.events(self.board, after, PAGE_EVENTS)
+            if page.epoch != self.replica.epoch:
+                return
+            for event in page.events:
+                change = self.replica.apply(event)
+                self._learn(event)
+                if change is not None:
+                    shown(change)
+
     def take(self, event: Incoming) -> Change | None:
-        """Let the picture follow an event."""
+        """Let the picture follow an event. After an ``Unsuppress``, ``read_again``."""
         match event:
-            case Posted() | Edited() | Deleted() | Reacted() | Retracted() | Restored() | Gone() | Suppress():
+            case Posted() | Edited() | Deleted() | Reacted() | Retracted() | Restored() | Gone() | Suppress() | Unsuppress():
                 self._learn(event)
                 return self.replica.apply(event) if event.board == self.board else None
             case SubscriptionStarted(state=state) if state.board == self.board:

@@ -15,7 +15,7 @@ from parley_client.commands.lines import Act, Hint, Quit, Say, intention, line, 
 from parley_client.commands.room import Room
 from parley_client.errors import ConnectionEnded, ParleyError
 from parley_client.values import Connected, Disconnected, GapEvent, Incoming, SubscriptionEnded
-from parley_protocol.frames import Error, Presence, Typing, VerdictNotice
+from parley_protocol.frames import Error, Presence, Typing, Unsuppress, VerdictNotice
 from parley_protocol.replica import Change, Hidden, PostView
 
 TYPING_S: Final = 5.0
@@ -150,6 +150,14 @@ class RoomScreen(App[str | None]):
         except (ParleyError, TimeoutError) as error:
             self.note(f"history did not come: {error}")
 
+    @work(group="again", exit_on_error=False)
+    async def read_again(self) -> None:
+        """Read what came without its text while a retraction was tried that came to nothing."""
+        try:
+            await self.room.read_again(self._show)
+        except (ParleyError, TimeoutError) as error:
+            self.note(f"history did not come: {error}")
+
     def note(self, text: str) -> None:
         """Show a line that is no post."""
         self.query_one("#posts").mount(Static(Text(printable(text)), classes="notice", markup=False))
@@ -168,6 +176,8 @@ class RoomScreen(App[str | None]):
                 self.state = f"reconnecting: {event.why}"
             case Presence():
                 self.online = event.online
+            case Unsuppress():
+                self.read_again()
             case Typing():
                 self.typing[self.room.typing_name(event)] = monotonic() + TYPING_S
             case VerdictNotice() | GapEvent() | SubscriptionEnded() | Error():

@@ -12,7 +12,6 @@ from parley_protocol.frames import Deleted, Edited, Event, Gone, Posted, Restore
 from parley_protocol.ids import BoardId, PostId
 from parley_server.limits import SUPPRESSED_LINGER_S, SUPPRESSED_MAX
 
-
 TOLD_S: Final = 1.0
 """A while after its commit by which an event is with the live readers: many times ``COALESCE_S_MAX``."""
 

@@ -77,15 +77,11 @@ class Moderation:
             return no
         restriction = self._restriction(person, Kind.RETRACT, policy, reason, detected, at)
         try:
-            filed = await self.takedowns.retract(post, restriction)
-        except Unavailable:
+            return await self._file(post, restriction)
+        except (Unavailable, asyncio.CancelledError):
+            # Whether it was committed is not always known: find out by doing it again, out of reach of this request.
             self._retry(info.board, post, restriction)
             raise
-        except asyncio.CancelledError:
-            # Whether it was committed is not known: find out by doing it again, out of reach of this request.
-            self._retry(info.board, post, restriction)
-            raise
-        return self._retracted(post, filed)
 
     async def restore(self, person: Person, post: PostId, reason: str, at: CaseAt | None = None) -> Filed | Refused:
         """Undo a retraction: the same post, at a new seq."""
@@ -218,28 +214,33 @@ class Moderation:
             await asyncio.sleep(limits.RETRY_S[min(tries, len(limits.RETRY_S) - 1)])
             tries += 1
             try:
-                filed = await self.takedowns.retract(post, restriction)
+                filed = await self._file(post, restriction)
             except Unavailable as error:
                 log.error("retraction_unrecorded", post=post, takedown=restriction.takedown, tries=tries, cause=str(error))
                 continue
             if isinstance(filed, Refused):
                 # An earlier try was committed without our knowing: its event is in the log.
                 self.hub.refresh(board)
-            self._retracted(post, filed)
             return
 
-    def _retracted(self, post: PostId, filed: Filed | Refused) -> Filed | Refused:
-        """Announce a retraction, or take the suppression back if the store refused it."""
-        if isinstance(filed, Refused):
-            # Stopped by somebody else meanwhile: then it stays hidden, and is settled like theirs.
-            if filed.code is codes.POST_STOPPED:
-                self.announcer.settled(post)
-            else:
-                self.hub.lift(post)
+    async def _file(self, post: PostId, restriction: Restriction) -> Filed | Refused:
+        """Write the record of a suppression and end the suppression: announced, or taken back where it led to nothing.
+
+        Raises:
+            Unavailable: the post is as hidden as it was.
+        """
+        filed = await self.takedowns.retract(post, restriction)
+        if isinstance(filed, Filed):
+            # Before its event is published: that one may be followed at once by a restoration which waits for it.
+            self.announcer.settled(post, filed.event.seq if filed.event is not None else None)
+            self.announcer.filed(filed)
             return filed
-        # Before its event is published: that one may be followed at once by a restoration which waits for it.
-        self.announcer.settled(post, filed.event.seq if filed.event is not None else None)
-        self.announcer.filed(filed)
+        # A conflict may hide that the post was stopped by whoever was first: ask, before anybody is told to show it again.
+        info = await self.log.info(post)
+        if info is not None and info.state is PostState.PUBLISHED:
+            self.hub.lift(post)
+        else:
+            self.announcer.settled(post)
         return filed
 
     def _announced(self, done: Filed | Refused) -> Filed | Refused:
