@@ -4,7 +4,7 @@
  * Events may come in any order and again and again; every order of the same events ends in the same picture, and a tombstone wins over
  * content whenever it comes. All that is known of a post is a join of values that only grow: the least seq is its place, the greatest
  * (rev, seq) its text, the greatest stop and the greatest restoration say whether it shows, and deletion never goes back. Only what a
- * `suppress` hid, until the event that says why, is taken back by an `unsuppress`.
+ * `suppress` hid, and what came as `gone` since, is taken back by an `unsuppress`.
  *
  * Source: protocol/SPEC.md, "Replica"; the same rules as protocol/parley_protocol/replica.py, checked by protocol/vectors/replica.json.
  */
@@ -34,7 +34,7 @@ class Known {
     /** @type {{at: number, reply_to: string} | null} */
     this.origin = null;
     this.stopped = NEVER_STOPPED;
-    /** A stop that an `unsuppress` takes back; its event has not come. */
+    /** A stop that an `unsuppress` takes back. */
     this.hushed = NEVER_STOPPED;
     /** @type {number | null} the least seq that came as `gone` while it was hushed */
     this.unread = null;
@@ -70,7 +70,7 @@ class Known {
   }
 
   gone(seq) {
-    if (this.hushed === NEVER_STOPPED) this.stopped = Math.max(this.stopped, seq);
+    if (this.hushed === NEVER_STOPPED) this.stop(seq);
     else {
       this.hush(seq);
       this.unread = Math.min(this.unread ?? seq, seq);
@@ -78,10 +78,13 @@ class Known {
     this.standing = true;
   }
 
-  /** Take the event that says why; what hushed the post was ahead of it. */
   stop(seq) {
-    this.stopped = Math.max(this.hiddenAt, seq);
-    this.unhush();
+    this.stopped = Math.max(this.stopped, seq);
+  }
+
+  restore(seq) {
+    this.restored = Math.max(this.restored, seq);
+    this.unread = null;
   }
 
   /** Take back what hushed the post. @returns {number | null} from where on it has to be read again */
@@ -275,7 +278,7 @@ export class Replica {
       case "restored":
         known.says(event);
         known.published(event.posted_at, event.reply_to);
-        known.restored = Math.max(known.restored, event.seq);
+        known.restore(event.seq);
         break;
       case "retracted":
         known.stop(event.seq);

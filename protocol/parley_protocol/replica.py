@@ -9,8 +9,8 @@ has a text, is not deleted, and was restored after its last stop, if it was ever
 
 ``suppress`` has no seq. It counts as a stop at the highest seq that this replica knows, so only a ``restored`` that is news to
 it shows the post again. The server sends it before the event that it announces; that event has a higher seq, takes its place
-as the stop, and so where exactly ``suppress`` arrived leaves no trace. Until then the post is *hushed*: what hides it is the
-``suppress`` and every ``gone`` since, and an ``unsuppress`` takes these back. What came as ``gone`` has to be read again then.
+as the stop, and so where exactly ``suppress`` arrived leaves no trace. From then on the post is *hushed*: an ``unsuppress`` takes
+back the ``suppress`` and every ``gone`` since, but no ``retracted``. What came as ``gone`` has to be read again then.
 
 Memory is bounded: past ``keep`` posts the one that stands first is forgotten with its tombstone, and the *floor* rises to its
 place. An event at or below the floor makes no post, so an old ``posted`` cannot bring a forgotten post back; only a new
@@ -112,7 +112,7 @@ class _Known:
     """Time of publication and the post that it answers, or ``""``."""
     stopped: int = NEVER_STOPPED
     hushed: int = NEVER_STOPPED
-    """A stop that an ``unsuppress`` takes back; its event has not come."""
+    """A stop that an ``unsuppress`` takes back."""
     unread: int | None = None
     """The least seq that came as ``gone`` while it was hushed."""
     restored: int = 0
@@ -145,16 +145,18 @@ class _Known:
 
     def gone(self, seq: int) -> None:
         if self.hushed == NEVER_STOPPED:
-            self.stopped = max(self.stopped, seq)
+            self.stop(seq)
         else:
             self.hush(seq)
             self.unread = seq if self.unread is None else min(self.unread, seq)
         self.standing = True
 
     def stop(self, seq: int) -> None:
-        """Take the event that says why; what hushed the post was ahead of it."""
-        self.stopped = max(self.hidden_at, seq)
-        self.unhush()
+        self.stopped = max(self.stopped, seq)
+
+    def restore(self, seq: int) -> None:
+        self.restored = max(self.restored, seq)
+        self.unread = None
 
     def unhush(self) -> int | None:
         """Take back what hushed the post; return from where on it has to be read again."""
@@ -313,7 +315,7 @@ class Replica:
             case Restored():
                 known.says(event)
                 known.published(event.posted_at, event.reply_to)
-                known.restored = max(known.restored, event.seq)
+                known.restore(event.seq)
             case Retracted():
                 known.stop(event.seq)
             case Gone():

@@ -217,7 +217,9 @@ class Client:
         async def read(board: BoardId, first: int) -> None:
             with suppress(Unavailable):
                 for event in await node.history(board, first - 1):
-                    self.replicas[board].apply(event)
+                    # What is beyond the cursor comes by itself.
+                    if event.seq <= self.replicas[board].seq:
+                        self.replicas[board].apply(event)
                 if self.unread.get(board) == first:
                     del self.unread[board]
 

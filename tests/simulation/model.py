@@ -186,6 +186,7 @@ class Run:
                 for board in client.boards:
                     if client.wire is not None and client.welcomed and board not in client.following:
                         client.subscribe(board)
+                client.read_again()
         await self._wait(SETTLE_S)
 
     def _note(self, what: str) -> None:

@@ -97,12 +97,14 @@ class Watched(Hub):
         self._after = after
 
     def suppress(self, board: BoardId, post: PostId, *, reset: bool = True) -> Refused | None:
-        if not reset or self.hides(post):
-            # An author's deletion resets nobody, and what is hidden already is not said again.
+        if self.hides(post):
+            # What is hidden already is not said again.
             return super().suppress(board, post, reset=reset)
         self._before(board, post)
         no = super().suppress(board, post, reset=reset)
-        self._after(post)
+        if reset:
+            # An author's deletion resets nobody.
+            self._after(post)
         return no
 
 

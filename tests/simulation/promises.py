@@ -58,6 +58,7 @@ class Seen:
     client: Client
     given: dict[BoardId, int] = field(default_factory=dict)
     owed: set[PostId] = field(default_factory=set)
+    shown: set[PostId] = field(default_factory=set)
     alert: int = 0
     told: set[int] = field(default_factory=set)
     tail: bytes = b""
@@ -109,6 +110,12 @@ class Promises:
                 for mark in marks:
                     self._may_leave(seen.client, mark)
             self._frame(seen, frame)
+        # Behind one that waited in the lane stands the notice of what stopped the post since.
+        for post in seen.shown:
+            state = self.stored.posts[post].state
+            if state is PostState.RETRACTED or (state is PostState.DELETED and post in self.deleted):
+                self.breaks("P2", f"{seen.client.name} was told to show {post} again, which is {state.value}")
+        seen.shown.clear()
 
     def _may_leave(self, client: Client, mark: int) -> None:
         """Ask whether a text is published, now."""
@@ -151,11 +158,10 @@ class Promises:
         match frame:
             case frames.Suppress():
                 seen.owed.discard(frame.post)
+                seen.shown.discard(frame.post)
             case frames.Unsuppress():
                 self.counts["unsuppressed"] += 1
-                stood = self.stored.posts[frame.post].state
-                if stood is not PostState.PUBLISHED:
-                    self.breaks("P2", f"{client.name} was told to show {frame.post} again, which is {stood.value}")
+                seen.shown.add(frame.post)
             case frames.Welcome():
                 for state in frame.boards:
                     start = client.resumed[state.board] if state.gap is None else state.gap.last
