@@ -47,6 +47,8 @@ class Inbox:
         if isinstance(event, Suppress | Unsuppress | Retracted | Deleted):
             self._cover(event)
         if isinstance(event, Suppress):
+            # What takes an earlier one back is out of date, and would come behind this one.
+            self._events = deque(held for held in self._events if held != Unsuppress(event.board, event.post))
             self._events.appendleft(event)
         else:
             self._events.append(event)

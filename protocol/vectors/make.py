@@ -66,6 +66,7 @@ from parley_protocol.frames import (
     Suppress,
     Typing,
     Unsubscribe,
+    Unsuppress,
     VerdictNotice,
     Watch,
     Welcome,
@@ -129,6 +130,7 @@ SERVER: Final[tuple[ServerFrame, ...]] = (
     Ok(7, POST, 42, AT, 2, BOARD, EPOCH, 120, False, GAP, TAKEDOWN, CASE),
     Held(3, POST),
     Suppress(BOARD, POST),
+    Unsuppress(BOARD, POST),
     VerdictNotice(POST, "retracted", "spam", REASON, TAKEDOWN, "/v1/appeals", True),
     Alert(18, CASE, "high", "spam", "inline", "free c•••••", 3, AT, BOARD, "casino-spam", POST, 2),
     CaseChanged(CASE, 2, "claimed", MOD),
@@ -294,8 +296,8 @@ def replica() -> Iterator[Map]:
     restored = Restored(BOARD, 4, POST, ANN, "Hello again", AT + 3, AT, 2)
     second = Posted(BOARD, 2, OTHER, ANN, "Second", AT + 1, 1, POST)
     thumb = Reacted(BOARD, 3, POST, MOD, "👍", True, AT + 2)
-    suppress = Suppress(BOARD, POST)
-    sequences: tuple[tuple[str, tuple[Event | Suppress, ...]], ...] = (
+    suppress, unsuppress = Suppress(BOARD, POST), Unsuppress(BOARD, POST)
+    sequences: tuple[tuple[str, tuple[Event | Suppress | Unsuppress, ...]], ...] = (
         ("a post", (posted,)),
         ("two posts, the later one first", (second, posted)),
         ("an edit", (posted, edited)),
@@ -317,6 +319,18 @@ def replica() -> Iterator[Map]:
         ("suppress, then an edit that was under way", (posted, suppress, edited)),
         ("suppress, the retraction, a restoration", (posted, edited, suppress, retracted, restored)),
         ("suppress of a post that was restored before", (posted, edited, retracted, restored, suppress, restored)),
+        ("suppress that came to nothing", (posted, suppress, unsuppress)),
+        ("suppress that came to nothing, before its post", (suppress, unsuppress, posted)),
+        ("suppress that came to nothing, with an edit that came as gone", (posted, suppress, Gone(BOARD, 2, POST), unsuppress)),
+        ("the same, once the edit was read from history", (posted, suppress, Gone(BOARD, 2, POST), unsuppress, edited)),
+        ("a post that came as gone under a suppress that came to nothing", (suppress, Gone(BOARD, 1, POST), unsuppress, posted)),
+        (
+            "suppress, the retraction, an unsuppress that a server would not send",
+            (posted, edited, suppress, retracted, unsuppress),
+        ),
+        ("an earlier retraction under a suppress that came to nothing", (posted, suppress, retracted, restored, unsuppress)),
+        ("a gone before a suppress that came to nothing", (Gone(BOARD, 1, POST), edited, suppress, unsuppress)),
+        ("unsuppress of a post that is not held", (unsuppress, posted)),
         ("a gone that names no post", (posted, Gone(BOARD, 2))),
         ("reactions", (posted, second, thumb, dataclasses.replace(thumb, seq=4, account=ANN.id))),
         ("a reaction taken back before it was given", (posted, second, dataclasses.replace(thumb, seq=4, on=False), thumb)),

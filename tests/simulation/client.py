@@ -142,7 +142,9 @@ class Client:
         self.tell(frames.Hello(1, "simulation", self.token, resume))
 
     def subscribe(self, board: BoardId) -> None:
-        """Follow a board, from what is known of it."""
+        """Follow a board, from what is known of it, unless that was asked already."""
+        if any(isinstance(asked, Subscribe) and asked.board == board for asked in self.asked.values()):
+            return
         replica = self.replicas.get(board)
         epoch, seq = (None, 0) if replica is None else (replica.epoch, replica.seq)
         self.ask(lambda n: Subscribe(n, board, epoch, seq))

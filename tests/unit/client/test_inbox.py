@@ -6,7 +6,7 @@ import pytest
 
 from parley_client.errors import ConnectionEnded
 from parley_client.inbox import Inbox
-from parley_protocol.frames import Author, Deleted, Edited, Gone, Posted, Retracted, Suppress
+from parley_protocol.frames import Author, Deleted, Edited, Gone, Posted, Retracted, Suppress, Unsuppress
 from parley_protocol.ids import AccountId, BoardId, PostId, TakedownId
 
 pytestmark = pytest.mark.asyncio
@@ -30,6 +30,31 @@ async def test_a_suppress_goes_before_all_that_waits_and_blanks_its_post() -> No
         await inbox.put(event)
     p2 = PostId("p2")
     assert await drained(inbox) == [Suppress(B, p2), posted(1), Gone(B, 2, p2), Gone(B, 3, p2)]
+
+
+async def test_a_suppress_that_is_taken_back_while_its_post_waits_leaves_the_text() -> None:
+    inbox = Inbox()
+    p2 = PostId("p2")
+    for event in (posted(1), posted(2), Suppress(B, p2), Unsuppress(B, p2)):
+        await inbox.put(event)
+    assert await drained(inbox) == [Suppress(B, p2), posted(1), posted(2), Unsuppress(B, p2)]
+
+
+async def test_a_suppress_takes_away_the_unsuppress_that_waits_before_it() -> None:
+    inbox = Inbox()
+    p2 = PostId("p2")
+    for event in (posted(2), Suppress(B, p2), Unsuppress(B, p2), Unsuppress(B, PostId("p9")), Suppress(B, p2)):
+        await inbox.put(event)
+    assert await drained(inbox) == [Suppress(B, p2), Suppress(B, p2), Gone(B, 2, p2), Unsuppress(B, PostId("p9"))]
+
+
+async def test_a_retraction_after_a_suppress_keeps_the_text_from_coming_back() -> None:
+    inbox = Inbox()
+    p2 = PostId("p2")
+    stop = Retracted(B, 3, p2, "spam", "advert", TakedownId("t"), 1)
+    for event in (posted(2), Suppress(B, p2), stop, Unsuppress(B, p2)):
+        await inbox.put(event)
+    assert await drained(inbox) == [Suppress(B, p2), Gone(B, 2, p2), stop, Unsuppress(B, p2)]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from parley_protocol.frames import (
     Retracted,
     Standing,
     Suppress,
+    Unsuppress,
     VerdictNotice,
 )
 from parley_protocol.ids import AccountId, BoardId, CaseId, PostId, TakedownId
@@ -36,6 +37,7 @@ def place(post: str) -> int | None:
         (Retracted(B, 15, PostId("p-far"), "spam", "advert", T, 1), "[15] post p-far retracted: spam — advert"),
         (Gone(B, 12, P), "[12] gone"),
         (Suppress(B, P), "[-] post 12 hidden"),
+        (Unsuppress(B, P), "[-] post 12 shown again"),
         (GapEvent(B, 1, 9, "window"), "[-] events 1 to 9 did not come (window)"),
         (Connected("ann", True), "[-] connected again as ann"),
         (Disconnected("restart", 1.25), "[-] disconnected: restart; back in 1.2 s"),

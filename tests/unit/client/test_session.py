@@ -20,12 +20,15 @@ from parley_protocol.frames import (
     Ok,
     Post,
     Posted,
+    Retracted,
     Subscribe,
+    Suppress,
     Unsubscribe,
+    Unsuppress,
     Watch,
     Welcome,
 )
-from parley_protocol.ids import AccountId, BoardId, CaseId, PostId, SessionId
+from parley_protocol.ids import AccountId, BoardId, CaseId, PostId, SessionId, TakedownId
 
 LOBBY = BoardId("lobby")
 CUT = Closed("the connection broke")
@@ -317,3 +320,65 @@ def test_every_other_close_comes_back(close: int | None) -> None:
 def test_a_refused_handshake_comes_back_only_where_waiting_can_help(status: int, returns: bool) -> None:
     following = Session().closed(Closed("", status=status, after_ms=2_000), 0.0, 0.5).next
     assert following == ComeBack(2.25) if returns else isinstance(following, ConnectionEnded)
+
+
+# Suppressions that no event explains.
+
+
+def suppressed_then_cut(post: str = "p1") -> Session:
+    """A session that was at seq 1 when ``post`` was suppressed and the connection broke."""
+    session = following()
+    session.received(posted(1), 0.0)
+    session.received(Suppress(LOBBY, PostId(post)), 0.0)
+    session.closed(CUT, 1.0, 0.5)
+    return session
+
+
+def shown_again(step: Step) -> list[str]:
+    return [event.post for event in step.deliver if isinstance(event, Unsuppress)]
+
+
+def test_a_suppression_that_a_whole_resume_does_not_explain_is_taken_back() -> None:
+    session = suppressed_then_cut()
+    session.opened()
+    step = session.received(welcome(BoardState(LOBBY, "e1", 1, recovered=True)), 2.0)
+    assert shown_again(step) == ["p1"]
+    assert shown_again(session.received(posted(2), 2.0)) == []
+
+
+def test_it_is_taken_back_only_when_every_event_up_to_the_head_is_here() -> None:
+    session = suppressed_then_cut()
+    up(session, BoardState(LOBBY, "e1", 3, recovered=True))
+    assert shown_again(session.received(posted(2), 2.0)) == []
+    assert shown_again(session.received(posted(3), 2.0)) == ["p1"]
+
+
+def test_what_stopped_the_post_meanwhile_keeps_it_hidden() -> None:
+    session = suppressed_then_cut()
+    up(session, BoardState(LOBBY, "e1", 2, recovered=True))
+    stop = Retracted(LOBBY, 2, PostId("p1"), "spam", "It advertises.", TakedownId("t"), 1)
+    assert session.received(stop, 2.0).deliver == (stop,)
+
+
+def test_a_suppression_that_the_server_says_again_stays() -> None:
+    session = suppressed_then_cut()
+    up(session, BoardState(LOBBY, "e1", 2, recovered=True))
+    session.received(Suppress(LOBBY, PostId("p1")), 2.0)
+    assert shown_again(session.received(posted(2), 2.0)) == []
+
+
+def test_after_a_gap_nobody_knows_and_the_post_stays_hidden() -> None:
+    session = suppressed_then_cut()
+    session.opened()
+    gap = BoardState(LOBBY, "e1", 9, recovered=False, gap=Gap(2, 9, "window"))
+    assert shown_again(session.received(welcome(gap), 2.0)) == []
+
+
+def test_an_unsuppress_is_handed_out_once() -> None:
+    session = following()
+    session.received(posted(1), 0.0)
+    session.received(Suppress(LOBBY, PostId("p1")), 0.0)
+    assert shown_again(session.received(Unsuppress(LOBBY, PostId("p1")), 0.0)) == ["p1"]
+    session.closed(CUT, 1.0, 0.5)
+    session.opened()
+    assert shown_again(session.received(welcome(BoardState(LOBBY, "e1", 1, recovered=True)), 2.0)) == []

@@ -17,6 +17,7 @@ from parley_protocol.frames import (
     Restored,
     Retracted,
     Suppress,
+    Unsuppress,
 )
 from parley_protocol.ids import AccountId, BoardId, PostId, TakedownId
 from parley_protocol.limits import REPLICA_RANGES_MAX, REPLICA_REACTIONS_MAX
@@ -48,7 +49,7 @@ def reacted(seq: int, account: str, on: bool = True, emoji: str = "👍") -> Rea
     return Reacted(BOARD, seq, P, AccountId(account), emoji, on, 150)
 
 
-def reader(*events: Event | Suppress) -> Replica:
+def reader(*events: Event | Suppress | Unsuppress) -> Replica:
     replica = Replica(BOARD, "e1")
     for event in events:
         replica.apply(event)
@@ -146,9 +147,37 @@ def test_suppress_ahead_of_a_post_that_is_still_to_come_hides_it() -> None:
 def test_suppress_leaves_no_trace_once_its_event_is_known() -> None:
     log = (posted(1), retracted(2), restored(3))
     for place in range(2):
-        events: list[Event | Suppress] = list(log)
+        events: list[Event | Suppress | Unsuppress] = list(log)
         events.insert(place, Suppress(BOARD, P))
         assert reader(*events).posts() == reader(*log).posts()
+
+
+def test_an_unsuppress_shows_what_only_a_suppress_hid() -> None:
+    replica = reader(posted(1), Suppress(BOARD, P))
+    assert isinstance(replica.apply(Unsuppress(BOARD, P)), Shown)
+    assert replica.read_again() is None
+    assert replica.apply(Unsuppress(BOARD, P)) is None
+
+
+def test_an_unsuppress_takes_back_no_retraction_and_no_gone_from_before() -> None:
+    assert_shows(reader(posted(1), Suppress(BOARD, P), retracted(2), Unsuppress(BOARD, P)))
+    assert_shows(reader(posted(1), Gone(BOARD, 2, P), Suppress(BOARD, P), Unsuppress(BOARD, P)))
+    assert_shows(reader(posted(1), Suppress(BOARD, P), Deleted(BOARD, 2, P, 300), Unsuppress(BOARD, P)))
+
+
+def test_what_came_as_gone_under_a_suppress_that_came_to_nothing_is_named_once_to_be_read_again() -> None:
+    replica = reader(posted(1), Suppress(BOARD, P), Gone(BOARD, 3, P), Gone(BOARD, 2, P))
+    assert replica.read_again() is None
+    replica.apply(Unsuppress(BOARD, P))
+    assert_shows(replica, "hello")
+    assert (replica.read_again(), replica.read_again()) == (2, None)
+    replica.apply(edited(2, "new", 2))
+    assert_shows(replica, "new")
+
+
+def test_an_unsuppress_of_a_post_that_is_not_held_makes_none() -> None:
+    replica = reader(Unsuppress(BOARD, P))
+    assert P not in repr(vars(replica))
 
 
 def test_a_gone_without_a_post_fills_its_seq_and_nothing_else() -> None:

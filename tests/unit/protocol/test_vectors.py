@@ -12,7 +12,7 @@ from parley_protocol.codec import JSON, MSGPACK, Codec, decode_client, decode_se
 from parley_protocol.codes import CODES
 from parley_protocol.errors import ProtocolError
 from parley_protocol.fields import build, to_map
-from parley_protocol.frames import CLIENT_FRAMES, SERVER_FRAMES, ClientFrame, Event, ServerFrame, Suppress
+from parley_protocol.frames import CLIENT_FRAMES, SERVER_FRAMES, ClientFrame, Event, ServerFrame, Suppress, Unsuppress
 from parley_protocol.ids import BoardId
 from parley_protocol.replica import Replica
 
@@ -77,7 +77,7 @@ def test_bytes_that_are_no_frame_are_answered_with_their_code(entry: Any) -> Non
 
 @each("replica.json")
 def test_events_end_in_their_picture(entry: Any) -> None:
-    events: list[Event | Suppress] = [build(SERVER_FRAMES[value["type"]], value) for value in entry["events"]]  # type: ignore[misc]  # all are events
+    events: list[Event | Suppress | Unsuppress] = [build(SERVER_FRAMES[value["type"]], value) for value in entry["events"]]  # type: ignore[misc]  # all are events
     replica = Replica(BoardId("lobby"), "e1")
     for event in events:
         replica.apply(event)
