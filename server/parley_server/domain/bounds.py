@@ -56,6 +56,12 @@ TERMS_LIVE_MAX: Final = 500_000
 PATTERNS_LIVE_MAX: Final = 1_000
 """Patterns in force at once, over all rules. Full: ``bad_rule`` at ``match.patterns`` on activation."""
 
+DECODE_ROUNDS_MAX: Final = 4
+"""Passes over codes inside codes (``&#37;41`` is ``%41`` is ``A``). Full: what is still a code is read as spaces."""
+
+READINGS_MAX: Final = 16
+"""Ways to sound one term whose letters have several readings. Full: the rarer ones are not looked for."""
+
 INSPECTION_BUDGET_MS: Final = 250
 """Time for one inspection. Full: every check that has not answered counts as failed, and each of its rules meets its fail mode."""
 
