@@ -357,6 +357,8 @@ async def test_a_record_is_the_statement_of_reasons_and_holds_no_text(store: Sto
             "spans": [[0, 5]],
             "ruleset": 7,
             "failed_checks": [],
+            "normaliser": "",
+            "disguises": [],
         },
         "decision_mode": "full",
         "verdict_stage": "inline",

@@ -14,6 +14,9 @@ TERMS_MAX: Final = 100_000
 TERM_BYTES_MAX: Final = 256
 """UTF-8 bytes of one term. Full: ``bad_rule`` at that term."""
 
+EXCEPTIONS_MAX: Final = 1_000
+"""Exception phrases of one rule. Full: ``bad_rule`` at ``match.except``; split the rule."""
+
 DOMAINS_MAX: Final = 10_000
 """Domains of one rule. Full: ``bad_rule`` at ``match.links.domains``; split the rule."""
 

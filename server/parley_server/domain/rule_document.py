@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from parley_protocol.ids import is_slug
 from parley_server.domain import bounds
-from parley_server.domain.rules import BadRule, Effect, FailMode, Flood, Links, Match, Rule, RuleHead, Severity
+from parley_server.domain.rules import BadRule, Disguises, Effect, FailMode, Flood, Links, Match, Rule, RuleHead, Severity
 
 Map = Mapping[str, object]
 T = TypeVar("T")
@@ -20,6 +20,8 @@ N = TypeVar("N", bound=StrEnum)
 
 FIELDS: Final = frozenset({"body", "name"})
 _KEYS: Final = ("id", "policy", "severity", "effect", "fail", "fields", "boards", "match")
+_LOOKS_FOR: Final = ("terms", "links", "flood", "patterns")
+_OF_TERMS: Final = ("strict", "strict_terms", "disguises", "except")
 _POSITION: Final = re.compile(r" \(at (line \d+, column \d+|end of document)\)$")
 _NO_DOMAIN: Final = frozenset("/@:?#*\\[]%")
 
@@ -90,6 +92,7 @@ def _rule(document: object, version: int) -> Rule:
         severity=_one_of(Severity, held["severity"], "severity"),
         effect=_one_of(Effect, held["effect"], "effect"),
         fail=_one_of(FailMode, held["fail"], "fail"),
+        disguises=_disguises(held["match"]),
     )
     match = _match(held["match"])
     examples = _map(held.get("examples", {}), "examples", required=(), optional=("must", "must_not"))
@@ -108,8 +111,8 @@ def _rule(document: object, version: int) -> Rule:
 
 
 def _match(value: object) -> Match:
-    held = _map(value, "match", required=(), optional=("terms", "links", "flood", "patterns"))
-    if not held:
+    held = _map(value, "match", required=(), optional=(*_LOOKS_FOR, *_OF_TERMS))
+    if not any(key in held for key in _LOOKS_FOR):
         raise _Bad("match", "There is nothing to look for: give terms, links, flood or patterns.")
     terms: tuple[str, ...] = ()
     patterns: tuple[str, ...] = ()
@@ -124,7 +127,28 @@ def _match(value: object) -> Match:
         links=_links(held["links"]) if "links" in held else None,
         flood=_flood(held["flood"]) if "flood" in held else None,
         patterns=patterns,
+        strict=_strict(held, terms),
+        exceptions=_texts(held.get("except", []), "match.except", bounds.EXCEPTIONS_MAX, bounds.TERM_BYTES_MAX),
     )
+
+
+def _disguises(match: object) -> Disguises:
+    """Read ``match.disguises``; what else is wrong with ``match`` is said where it is read."""
+    given = match.get("disguises", Disguises.WITHHOLD) if isinstance(match, Mapping) else Disguises.WITHHOLD
+    return _one_of(Disguises, given, "match.disguises")
+
+
+def _strict(held: Map, terms: tuple[str, ...]) -> frozenset[str]:
+    """Read ``strict = true``, which means all terms, or ``strict_terms``, which are terms of the rule too."""
+    everything = held.get("strict", False)
+    if not isinstance(everything, bool):
+        raise _Bad("match.strict", "It is not true or false.")
+    some = _texts(held.get("strict_terms", []), "match.strict_terms", bounds.TERMS_MAX, bounds.TERM_BYTES_MAX)
+    known = frozenset(terms)
+    for n, term in enumerate(some):
+        if term not in known:
+            raise _Bad(f"match.strict_terms[{n}]", "It is none of the rule's terms.")
+    return known if everything else frozenset(some)
 
 
 def _links(value: object) -> Links:

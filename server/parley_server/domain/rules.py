@@ -33,6 +33,14 @@ class Effect(StrEnum):
     RETRACT = "retract"
 
 
+class Disguises(StrEnum):
+    """The most that follows from a term that was found only behind a disguise, unless it is strict."""
+
+    WITHHOLD = "withhold"
+    FLAG = "flag"
+    OFF = "off"
+
+
 class FailMode(StrEnum):
     """What happens when a rule's check cannot answer in time."""
 
@@ -78,6 +86,7 @@ class RuleHead:
     severity: Severity
     effect: Effect
     fail: FailMode
+    disguises: Disguises = Disguises.WITHHOLD
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +110,18 @@ class Links:
 class Match:
     """What a rule looks for; at least one part is given, and any part that matches is enough.
 
-    ``patterns``: regular expressions in RE2's syntax, read without regard to case.
+    Attributes:
+        patterns: regular expressions in RE2's syntax, read without regard to case.
+        strict: those of ``terms`` of which a disguise counts as much as the term itself.
+        exceptions: phrases inside which no term and no pattern of this rule counts.
     """
 
     terms: tuple[str, ...] = ()
     links: Links | None = None
     flood: Flood | None = None
     patterns: tuple[str, ...] = ()
+    strict: frozenset[str] = frozenset()
+    exceptions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

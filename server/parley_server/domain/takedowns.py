@@ -37,13 +37,18 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """How it was found. ``rules``: id and version of each rule that matched; ``spans`` in the original text."""
+    """How it was found. ``rules``: id and version of each rule that matched; ``spans`` in the original text.
+
+    ``normaliser``: by which version of the readings; ``disguises``: what the terms were hidden by.
+    """
 
     automated: bool
     rules: tuple[tuple[str, int], ...] = ()
     spans: tuple[tuple[int, int], ...] = ()
     ruleset: int | None = None
     failed_checks: tuple[str, ...] = ()
+    normaliser: str = ""
+    disguises: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """From findings to a verdict.
 
+A verdict names what it was made by: the version of the rule set, and that of the normaliser, which says how texts were read.
 Checks say what they saw, rules say what follows, ``judge`` puts both together. It is the only place where an outcome is chosen.
 """
 
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import TypeAlias
 
-from parley_server.domain.rules import Effect, FailMode, RuleHead
+from parley_server.domain.rules import Disguises, Effect, FailMode, RuleHead
 
 
 class Stage(StrEnum):
@@ -21,6 +22,17 @@ class Stage(StrEnum):
     REPORT = "report"
 
 
+class Tier(StrEnum):
+    """How plainly a term stands in a text."""
+
+    EXACT = "exact"
+    """As it is written, but for letter case and the like: it leads to what the rule says."""
+    DISGUISED = "disguised"
+    """Behind a disguise: it withholds at most, unless the term is strict."""
+    FAINT = "faint"
+    """Behind something that may be a disguise or chance: it flags at most; it withholds if the term is strict."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What one check saw: a rule's condition is met.
@@ -29,6 +41,8 @@ class Finding:
         field: ``body`` or ``name``.
         span: code points ``first`` … ``end`` (excluded) of the original text, where the check can tell.
         passage: the text that met the rule, as the check read it; never shown to others than moderators.
+        disguise: what the term was hidden by, such as ``pinyin``; empty in the tier ``exact``.
+        strict: whether the rule takes a disguise of this term as the term itself.
     """
 
     rule: RuleHead
@@ -36,6 +50,9 @@ class Finding:
     field: str = "body"
     span: tuple[int, int] | None = None
     passage: str = ""
+    tier: Tier = Tier.EXACT
+    disguise: str = ""
+    strict: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +70,7 @@ class Allow:
 
     ruleset: int
     uninspected: tuple[Failure, ...] = ()
+    normaliser: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +80,7 @@ class Flag:
     ruleset: int
     findings: tuple[Finding, ...]
     uninspected: tuple[Failure, ...] = ()
+    normaliser: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +90,7 @@ class Withhold:
     ruleset: int
     findings: tuple[Finding, ...]
     failures: tuple[Failure, ...] = ()
+    normaliser: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +99,7 @@ class Refuse:
 
     ruleset: int
     findings: tuple[Finding, ...]
+    normaliser: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +108,7 @@ class Unjudged:
 
     ruleset: int
     failures: tuple[Failure, ...]
+    normaliser: str = ""
 
 
 Verdict: TypeAlias = Allow | Flag | Withhold | Refuse | Unjudged
@@ -108,13 +130,14 @@ _WEIGHTS = {
 }
 
 
-def judge(ruleset: int, findings: Iterable[Finding], failures: Iterable[Failure] = ()) -> Verdict:
+def judge(ruleset: int, findings: Iterable[Finding], failures: Iterable[Failure] = (), normaliser: str = "") -> Verdict:
     """Choose the outcome of one inspection.
 
     Args:
         ruleset: version of the one rule set that all findings come from.
         findings: in any order.
         failures: in any order; each meets the fail mode of its rule.
+        normaliser: by which version of the readings they were found.
 
     Returns:
         ``Refuse`` if a finding says so; else ``Unjudged`` if a failure says refuse; else ``Withhold`` if a finding or a failure says so;
@@ -123,28 +146,41 @@ def judge(ruleset: int, findings: Iterable[Finding], failures: Iterable[Failure]
     """
     seen = tuple(sorted(findings, key=_lead))
     failed = tuple(sorted(failures, key=lambda f: (f.rule.id, f.check, f.cause)))
-    heaviest = _WEIGHTS[seen[0].rule.effect] if seen else None
+    heaviest = _weight(seen[0]) if seen else None
     if heaviest is _Weight.REFUSE:
-        return Refuse(ruleset, seen)
+        return Refuse(ruleset, seen, normaliser)
     refusing = tuple(f for f in failed if f.rule.fail is FailMode.REFUSE)
     if refusing:
-        return Unjudged(ruleset, refusing)
+        return Unjudged(ruleset, refusing, normaliser)
     holding = tuple(f for f in failed if f.rule.fail is FailMode.HOLD)
     if heaviest is _Weight.WITHHOLD or holding:
-        return Withhold(ruleset, seen, holding)
+        return Withhold(ruleset, seen, holding, normaliser)
     passing = tuple(f for f in failed if f.rule.fail is FailMode.ALLOW_AND_RESCAN)
-    return Flag(ruleset, seen, passing) if seen else Allow(ruleset, passing)
+    return Flag(ruleset, seen, passing, normaliser) if seen else Allow(ruleset, passing, normaliser)
 
 
-def _lead(finding: Finding) -> tuple[int, int, str, str, tuple[int, int], str, str]:
+def _weight(finding: Finding) -> _Weight:
+    """Return what a finding leads to: what its rule says, or less where its term was disguised."""
+    weight = _WEIGHTS[finding.rule.effect]
+    if finding.tier is Tier.EXACT or (finding.strict and finding.tier is Tier.DISGUISED):
+        return weight
+    if finding.strict:
+        return min(weight, _Weight.WITHHOLD)
+    if finding.tier is Tier.FAINT or finding.rule.disguises is Disguises.FLAG:
+        return _Weight.FLAG
+    return min(weight, _Weight.WITHHOLD)
+
+
+def _lead(finding: Finding) -> tuple[int, int, str, str, tuple[int, int], str, str, str]:
     """Return what orders findings. Every part of them that can differ within one rule set is in it, or their order would be chance."""
     rule = finding.rule
     return (
-        -_WEIGHTS[rule.effect],
+        -_weight(finding),
         -rule.severity.rank,
         rule.id,
         finding.field,
         finding.span or (0, 0),
         finding.check,
         finding.passage,
+        finding.disguise,
     )

@@ -22,6 +22,8 @@ def detection_of(verdict: Withhold | Refuse) -> Detection:
         spans=tuple(f.span for f in verdict.findings if f.span is not None),
         ruleset=verdict.ruleset,
         failed_checks=tuple(dict.fromkeys(f"{f.check}: {f.cause}" for f in failures)),
+        normaliser=verdict.normaliser,
+        disguises=tuple(dict.fromkeys(f.disguise for f in verdict.findings if f.disguise)),
     )
 
 
@@ -46,7 +48,11 @@ def facts_of(kind: Kind, cause: Finding | Failure) -> str:
     """State what happened, for the record."""
     if isinstance(cause, Failure):
         return f"Check {cause.check} did not answer ({cause.cause}); rule {cause.rule.id} v{cause.rule.version} fails to {cause.rule.fail}."
-    return f"Check {cause.check} matched rule {cause.rule.id} v{cause.rule.version} in the {cause.field}; effect {cause.rule.effect}, {kind}."
+    return f"Check {cause.check} matched rule {cause.rule.id} v{cause.rule.version} in the {cause.field}{_hidden(cause)}; effect {cause.rule.effect}, {kind}."
+
+
+def _hidden(cause: Finding) -> str:
+    return f" ({cause.tier}: {cause.disguise})" if cause.disguise else ""
 
 
 def severity_of(cause: Finding | Failure) -> Severity:

@@ -253,6 +253,8 @@ def detection_text(detection: Detection) -> str:
             "spans": [list(span) for span in detection.spans],
             "ruleset": detection.ruleset,
             "failed_checks": list(detection.failed_checks),
+            "normaliser": detection.normaliser,
+            "disguises": list(detection.disguises),
         }
     )
 
