@@ -172,10 +172,6 @@ def _settings(given: Mapping[str, str], wrong: list[str]) -> Settings:
     redis_url = given["redis_url"]
     if redis_url and (says := what_is_wrong(redis_url)):
         wrong.append(f"PARLEY_REDIS_URL {says}.")
-    if redis_url and not database_url:
-        wrong.append(
-            "PARLEY_REDIS_URL is set, but PARLEY_DATABASE_URL is not: processes of one site share a PostgreSQL of your own."
-        )
     password = given["admin_password"]
     if password and not PASSWORD_CHARS[0] <= len(password) <= PASSWORD_CHARS[1]:
         wrong.append(f"PARLEY_ADMIN_PASSWORD has {len(password)} characters, not {PASSWORD_CHARS[0]} to {PASSWORD_CHARS[1]}.")

@@ -12,12 +12,15 @@ from argon2 import PasswordHasher
 from parley_protocol.codes import Code
 from parley_protocol.frames import Event
 from parley_protocol.ids import AccountId, BoardId, PostId
+from parley_server.bus.local import LocalBus
 from parley_server.clock import World
 from parley_server.domain.answers import Refused
+from parley_server.domain.hints import NodeId
 from parley_server.domain.people import Person
 from parley_server.domain.posts import PostInfo
 from parley_server.gateway.desk import Desk
 from parley_server.gateway.door import FrontDoor
+from parley_server.gateway.fence import Fence
 from parley_server.gateway.hub import Hub
 from parley_server.gateway.lanes import Lanes
 from parley_server.gateway.registry import Registry
@@ -28,13 +31,18 @@ from parley_server.inspection.stage import Stage
 from parley_server.moderation.alerts import AlertStream
 from parley_server.pipeline.accounts import Accounts
 from parley_server.pipeline.announce import Announcer
+from parley_server.pipeline.beats import Beats
+from parley_server.pipeline.claims import Claims
 from parley_server.pipeline.directory import Directory
+from parley_server.pipeline.incoming import Incoming
+from parley_server.pipeline.others import Others
 from parley_server.pipeline.publish import Publisher
 from parley_server.pipeline.rulebook import Rulebook
 from parley_server.pipeline.takedown import Moderation
 from parley_server.pipeline.watching import Watching
 from parley_server.ports import Unavailable
-from tests.fakes import FakeAlerts, FakeBoardLog, FakePeople, FakeRules, FakeTakedowns, FakeWorld
+from tests.fakes import FakeAlerts, FakeBoardLog, FakeNodes, FakePeople, FakeRules, FakeTakedowns, FakeWorld
+from tests.simulation.disorder import DisorderedExchange
 from tests.simulation.loop import OWNER, VirtualLoop
 from tests.simulation.network import Peer, Wire, Witness
 
@@ -89,17 +97,19 @@ class LatePeople(FakePeople):
 class Watched(Hub):
     """A hub whose suppressions are looked at from both sides."""
 
-    def __init__(self, store: FakeBoardLog, before: Callable[[BoardId, PostId], None], after: Callable[[PostId], None]) -> None:
-        super().__init__(store)
+    def __init__(
+        self, store: FakeBoardLog, fence: Fence, before: Callable[[BoardId, PostId], None], after: Callable[[PostId], None]
+    ) -> None:
+        super().__init__(store, fence)
         self._before = before
         self._after = after
 
-    def suppress(self, board: BoardId, post: PostId, *, reset: bool = True) -> Refused | None:
+    def suppress(self, board: BoardId, post: PostId, *, reset: bool = True, ours: bool = True) -> Refused | None:
         if not reset or self.hides(post):
             # An author's deletion resets nobody, and what is hidden already is not said again.
-            return super().suppress(board, post, reset=reset)
+            return super().suppress(board, post, reset=reset, ours=ours)
         self._before(board, post)
-        no = super().suppress(board, post, reset=reset)
+        no = super().suppress(board, post, reset=reset, ours=ours)
         self._after(post)
         return no
 
@@ -139,13 +149,22 @@ class Node:
     """A process that serves, until it crashes or is told to end.
 
     Attributes:
+        bus: its way to other nodes.
         wires: its connections, by number.
         seats: their sessions, from the end of the handshake on.
     """
 
     def __init__(
-        self, name: str, loop: VirtualLoop, stored: FakeWorld, fate: Fate, witness: "NodeWitness", crashed: Callable[[str], None]
+        self,
+        name: str,
+        loop: VirtualLoop,
+        stored: FakeWorld,
+        fate: Fate,
+        witness: "NodeWitness",
+        crashed: Callable[[str], None],
+        exchange: DisorderedExchange | None = None,
     ) -> None:
+        """``exchange``: joins it to others; ``None`` for a process that is alone."""
         self.name = name
         self.dead = False
         self.wires: dict[int, Wire] = {}
@@ -161,15 +180,39 @@ class Node:
         world = World(lambda: EPOCH_US + round(loop.time() * 1_000_000), random.randbytes)
         log, people = LateLog(stored, self._step), LatePeople(stored, self._step)
         alerts, takedowns = FakeAlerts(stored, self._step), FakeTakedowns(stored, self._step)
+        node, shared = NodeId(name), exchange is not None
+        nodes = FakeNodes(stored, self._step, loop.time)
+        self.bus = LocalBus(node, exchange)
+        self.others = Others(node, self.bus, nodes if shared else None)
+        # No two machines count seconds alike.
+        rate, offset = random.uniform(0.99, 1.01), random.uniform(0.0, 1e6)
+        fence = Fence(lambda: loop.time() * rate + offset)
         stage = Stage()
-        self.hub = Watched(log, self._suppressing, witness.suppressed)
+        self.hub = Watched(log, fence, self._suppressing, self._suppressed)
         self.registry = Registry(self.hub, world)
-        self.rulebook = Rulebook(FakeRules(stored, self._step), stage, world.now_us, name)
+        self.rulebook = Rulebook(FakeRules(stored, self._step), stage, world.now_us, self.others)
         self.directory = Directory(people)
         self.directory.on_person.append(self.registry.recheck)
         self.directory.on_board.append(lambda _: self.registry.recheck_all())
         self.stream = AlertStream(alerts)
-        announcer = Announcer(self.hub, self.registry, self.stream, loop.time)
+        announcer = Announcer(self.hub, self.registry, self.stream, self.others, loop.time)
+        self.claims = Claims(self.hub, log, loop.time)
+        self.beats = Beats(
+            nodes,
+            self.others,
+            self.bus,
+            log,
+            self.hub,
+            self.claims,
+            self.directory,
+            self.registry,
+            self.rulebook,
+            shared,
+            loop.time,
+        )
+        self.incoming = Incoming(
+            self.hub, self.claims, self.directory, self.registry, self.rulebook, self.stream, self.beats, loop.time
+        )
         self.moderation = Moderation(log, takedowns, alerts, self.rulebook, self.directory, self.hub, announcer, world)
         publisher = Publisher(
             log=log,
@@ -184,7 +227,7 @@ class Node:
             verified_only=False,
         )
         hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-        self.accounts = Accounts(people, self.directory, self.registry, world, hasher)
+        self.accounts = Accounts(people, self.directory, self.registry, self.others, world, hasher)
         self.desk = Desk(
             self.hub,
             self.registry,
@@ -193,6 +236,7 @@ class Node:
             publisher,
             self.moderation,
             Watching(alerts, self.stream, self.directory, world),
+            self.others,
             world,
             limited=False,
         )
@@ -200,7 +244,7 @@ class Node:
     async def start(self) -> None:
         """Load what is stored, and begin what runs for ever."""
         await self.spawn(self._load())
-        for work in (self.registry.run(), self.stream.run()):
+        for work in (self.registry.run(), self.stream.run(), self.bus.run(self.incoming.take), self.beats.run()):
             self.tasks.append(self.spawn(work))
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -215,7 +259,7 @@ class Node:
             seat = self.seats[number] = Seat(number, self.desk, socket, lanes)
             return seat
 
-        door = FrontDoor(self.registry, lambda: WebSocket(self.registry, begin), asyncio.Protocol)
+        door = FrontDoor(self.registry, self.hub.fence, lambda: WebSocket(self.registry, begin), asyncio.Protocol)
         wire = self.wires[number] = Wire(number, random, door, self.inside, peer, self._witness)
         return wire
 
@@ -231,10 +275,12 @@ class Node:
         follow = [number for number, seat in self.seats.items() if board in seat.reader.groups and not seat.reader.lanes.closed]
         self._witness.suppressing(follow, post)
 
+    def _suppressed(self, post: PostId) -> None:
+        self._witness.suppressed(self.wires, post)
+
     async def _load(self) -> None:
-        await self.rulebook.load()
-        await self.directory.load()
         await self.stream.load()
+        await self.beats.begin()
 
     async def _step(self, label: str) -> None:
         """Between any two steps: others run, the store does not answer, or the node crashes."""

@@ -82,23 +82,16 @@ def test_lifted_limits_are_accepted_on_loopback_only() -> None:
     assert "loopback only" in bad(limits="off", host="0.0.0.0")  # noqa: S104 (a setting that is refused)
 
 
-SHARED = {"database_url": "postgresql://parley@db/parley"}
-
-
 @pytest.mark.parametrize("url", ["redis://127.0.0.1", "rediss://parley:open%2Fsesame@redis:6380", "unix:///run/redis.sock"])
 def test_an_address_of_redis_is_taken_and_shown_nowhere(url: str) -> None:
-    settings = good(redis_url=url, **SHARED)
+    settings = good(redis_url=url)
     assert settings.redis_url == url and url not in repr(settings)
 
 
 @pytest.mark.parametrize("url", ["localhost:6379", "redis://:open/sesame@127.0.0.1", "redis://127.0.0.1?sesame=1"])
 def test_a_wrong_address_of_redis_is_an_error_that_does_not_quote_it(url: str) -> None:
-    says = bad(redis_url=url, **SHARED)
+    says = bad(redis_url=url)
     assert "PARLEY_REDIS_URL" in says and "sesame" not in says and "localhost" not in says
-
-
-def test_redis_without_a_database_to_share_is_refused() -> None:
-    assert "PARLEY_DATABASE_URL is not" in bad(redis_url="redis://127.0.0.1")
 
 
 @pytest.mark.parametrize(
