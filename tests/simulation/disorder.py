@@ -34,7 +34,8 @@ class DisorderedExchange(Exchange):
         return super().up(node) and node not in self.cut
 
     def carry(self, sender: NodeId, to: NodeId, arrive: Callable[[], None]) -> None:
-        if {sender, to} & self.cut or (not self.calm and self._random.random() < LOST):
+        there = {sender, to} <= self._joined.keys() - self.cut
+        if not there or (not self.calm and self._random.random() < LOST):
             self.lost += 1
             return
         for _ in range(1 if self.calm or self._random.random() >= DOUBLED else 2):

@@ -1,4 +1,4 @@
-"""One run: a seed draws what people do, what the store and the network do to them, and when the node crashes."""
+"""One run: a seed draws what people do, what the store, the network and the bus do to them, and when a node crashes."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -14,13 +14,14 @@ from parley_protocol.ids import AccountId, BoardId, SessionId
 from parley_server.domain.people import AccountState, BoardRole, Level, Person, SiteRole
 from parley_server.domain.posts import PostState
 from parley_server.domain.takedowns import Case
-from parley_server.limits import RING_LINGER_S, SUPPRESSED_LINGER_S
+from parley_server.limits import EVERYWHERE_S, RING_LINGER_S, SUPPRESSED_LINGER_S
 from parley_server.pipeline.accounts import token_hash
 from parley_server.ports import Session, Unavailable
 from tests.fake_world import FakePost, FakeWorld
 from tests.samples import a_board
 from tests.simulation import loop as virtual
 from tests.simulation.client import Client
+from tests.simulation.disorder import DisorderedExchange
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.node import Fate, Node
 from tests.simulation.promises import Promises, Text
@@ -61,31 +62,46 @@ class Outcome:
     trace: tuple[str, ...]
 
 
-def simulate(seed: int, actions: int = ACTIONS) -> Outcome:
-    """Run one seed to its end; the same seed does the same again."""
-    return virtual.run(lambda loop: Run(seed, loop).play(actions))
+def simulate(seed: int, nodes: int = 1, actions: int = ACTIONS) -> Outcome:
+    """Run one seed to its end, with one node alone or several that a bus joins; the same seed does the same again."""
+    return virtual.run(lambda loop: Run(seed, nodes, loop).play(actions))
 
 
 def _decision(case: Case, action: frames.Action, n: int) -> frames.Decide:
     return frames.Decide(n, case.case, case.rev, action, "spam", "It advertises.")
 
 
-class Run:
-    """The world, the people, and the node that serves them at the moment."""
+@dataclass(slots=True)
+class Place:
+    """Where one node after the other serves. ``node``: the one that does; ``fate``: what the store does to it."""
 
-    def __init__(self, seed: int, loop: VirtualLoop) -> None:
+    number: int
+    fate: Fate
+    node: Node | None = None
+    lives: int = 0
+
+    @property
+    def running(self) -> Node:
+        """The node that serves here; between two runs there is none."""
+        assert self.node is not None
+        return self.node
+
+
+class Run:
+    """The world, the people, and the nodes that serve them at the moment."""
+
+    def __init__(self, seed: int, nodes: int, loop: VirtualLoop) -> None:
         self.seed = seed
         self.random = Random(seed)
         self.loop = loop
         self.stored = FakeWorld()
-        self.promises = Promises(self.stored)
-        self.fate = Fate(Random(f"{seed}/fate"))
+        self.promises = Promises(self.stored, nodes)
+        self.places = [Place(number, Fate(Random(f"{seed}/fate {number}"))) for number in range(1, nodes + 1)]
+        self.exchange = DisorderedExchange(Random(f"{seed}/bus")) if nodes > 1 else None
         self.trace: list[str] = []
-        self.node: Node | None = None
         self.crashes = 0
         self.wires = 0
         self.marks = 0
-        self.lives = 0
         self.resets = 0
         self.store_reads = 0
         self.clients = [
@@ -115,64 +131,82 @@ class Run:
 
     async def play(self, actions: int) -> Outcome:
         """Let people act, then let everything come to rest, and look at what is left."""
-        await self._start()
+        for place in self.places:
+            await self._start(place)
         for client in self.clients:
             self._connect(client)
         await self._wait(1.0)
-        self.fate.calm = False
+        self._trouble()
         for number in range(actions):
             self._act(number)
             await self._wait(self.random.choice((0.0, 0.001, 0.01, 0.05, 0.3)))
-            assert self.node is not None
-            if self.node.dead:
-                await self._restart()
-            self.promises.bounded(self.node)
+            for place in self.places:
+                if place.running.dead:
+                    await self._restart(place)
+                self.promises.bounded(place.running)
         await self._rest()
-        assert self.node is not None
         self.promises.settled(self.clients)
         for client in self.clients:
             client.hang_up()
         await self._wait(max(RING_LINGER_S, SUPPRESSED_LINGER_S) + 5.0)
-        self.promises.emptied(self.node)
-        await self._stop()
+        for place in self.places:
+            self.promises.emptied(place.running)
+        for place in self.places:
+            await self._stop(place)
         for failure in self.loop.failures:
             self.promises.breaks("server", failure)
         counts = {**self.promises.counts, "crashes": self.crashes, "connections": self.wires}
         counts["resets"], counts["store reads"] = self.resets, self.store_reads
         counts["posts"], counts["records"] = len(self.stored.posts), len(self.stored.records)
+        counts["lost hints"] = 0 if self.exchange is None else self.exchange.lost
         return Outcome(self.seed, tuple(self.promises.broken), counts, tuple(self.trace))
 
-    # Life of the node.
+    # Life of the nodes.
 
-    async def _start(self) -> None:
-        self.lives += 1
-        self.fate.calm, self.fate.down, self.fate.crash_in = True, 0.0, None
-        self.node = Node(f"node-{self.lives}", self.loop, self.stored, self.fate, self.promises, self._note)
-        await self.node.start()
+    async def _start(self, place: Place) -> None:
+        place.lives += 1
+        place.fate.calm, place.fate.down, place.fate.crash_in = True, 0.0, None
+        name = f"node-{place.number}.{place.lives}"
+        place.node = Node(name, self.loop, self.stored, place.fate, self.promises, self._note, self.exchange)
+        await place.node.start()
 
-    async def _stop(self) -> None:
-        assert self.node is not None
-        for task in self.node.tasks:
+    async def _stop(self, place: Place) -> None:
+        node = place.running
+        for task in node.tasks:
             if task.done() and not task.cancelled():
                 self.promises.breaks("server", f"a part that must run for ever ended: {task.exception()!r}")
-        self.resets += self.node.hub.counts.resets
-        self.store_reads += self.node.hub.counts.store_reads
-        await self.loop.end(self.node.name)
+        self.resets += node.hub.counts.resets
+        self.store_reads += node.hub.counts.store_reads
+        await self.loop.end(node.name)
 
-    async def _restart(self) -> None:
+    async def _restart(self, place: Place) -> None:
         """Start a node where another one crashed; its readers find out by themselves."""
         self.crashes += 1
-        await self._stop()
+        await self._stop(place)
         await self._wait(0.1)
-        await self._start()
-        self.fate.calm = False
+        await self._start(place)
+        place.fate.calm = False
+
+    def _trouble(self) -> None:
+        """From now on the world does what it can."""
+        for place in self.places:
+            place.fate.calm = False
+        if self.exchange is not None:
+            self.exchange.calm = False
+
+    def _calm(self) -> None:
+        """From now on nothing fails."""
+        for place in self.places:
+            place.fate.calm, place.fate.crash_in, place.fate.down = True, None, 0.0
+        if self.exchange is not None:
+            self.exchange.calm = True
+            self.exchange.cut.clear()
 
     async def _rest(self) -> None:
         """Nobody acts, nothing fails; everybody comes back and reads on."""
-        self.fate.calm, self.fate.crash_in, self.fate.down = True, None, 0.0
-        assert self.node is not None
+        self._calm()
         # What is under way ends first, or a ban would come after its end.
-        await self._wait(2.0)
+        await self._wait(2.0 if self.exchange is None else EVERYWHERE_S + 2.0)
         self._pardon()
         await self._wait(2.0)
         for _ in range(3):
@@ -187,6 +221,10 @@ class Run:
                     if client.wire is not None and client.welcomed and board not in client.following:
                         client.subscribe(board)
         await self._wait(SETTLE_S)
+
+    def _somewhere(self) -> Place:
+        """Draw a node, where there are several."""
+        return self.places[0] if len(self.places) == 1 else self.random.choice(self.places)
 
     def _note(self, what: str) -> None:
         self.trace.append(f"{self.loop.time():.4f} {what} crashes")
@@ -223,15 +261,17 @@ class Run:
             (3, "a ban", self._ban),
             (4, "bans end", self._pardon),
         ]
+        if self.exchange is not None:
+            weights += [(2, "the bus fails", self._cut), (4, "the bus works", self.exchange.cut.clear)]
         _, name, act = self.random.choices(weights, [weight for weight, _, _ in weights])[0]
         self.trace.append(f"{self.loop.time():.4f} {number} {name}")
         act()
 
     def _connect(self, client: Client) -> None:
-        assert self.node is not None
-        if client.wire is None and not self.node.dead:
+        node = self._somewhere().running
+        if client.wire is None and not node.dead:
             self.wires += 1
-            client.connect(self.node, self.wires, Random(f"{self.seed}/wire {self.wires}"))
+            client.connect(node, self.wires, Random(f"{self.seed}/wire {self.wires}"))
             assert client.wire is not None
             self.promises.add(client.wire, client)
 
@@ -259,13 +299,24 @@ class Run:
                 client.wire.drain()
 
     def _fail(self) -> None:
-        self.fate.down = self.random.choice((0.1, 0.1, 0.5, 1.0))
+        down = self.random.choice((0.1, 0.1, 0.5, 1.0))
+        # The database, or the way of one node to it.
+        one = self._somewhere() if self.exchange is not None and self.random.random() < 0.5 else None
+        for place in self.places:
+            if one in (None, place):
+                place.fate.down = down
 
     def _work(self) -> None:
-        self.fate.down = 0.0
+        for place in self.places:
+            place.fate.down = 0.0
 
     def _arm(self) -> None:
-        self.fate.crash_in = self.random.randint(1, 60)
+        self._somewhere().fate.crash_in = self.random.randint(1, 60)
+
+    def _cut(self) -> None:
+        assert self.exchange is not None
+        nodes = [place.running.bus.node for place in self.places]
+        self.exchange.cut.update(nodes if self.random.random() < 0.5 else [self.random.choice(nodes)])
 
     def _body(self, author: AccountId, nonce: str, post: FakePost | None, *, bad: bool) -> str:
         self.marks += 1
@@ -366,13 +417,12 @@ class Run:
             author.tell(frames.Typing(BOARDS[0]))
 
     def _rule(self) -> None:
-        node = self.node
-        assert node is not None
+        node = self._somewhere().running
 
         async def activate() -> None:
             await node.rulebook.activate("r-later", self.admin.account)
 
-        self._call(activate())
+        self._call(node, activate())
 
     def _ban(self) -> None:
         author, board = self.random.choice(self.authors), self.random.choice(BOARDS)
@@ -397,8 +447,8 @@ class Run:
 
     def _give(self, account: AccountId, board: BoardId, role: BoardRole) -> None:
         """Give a role as HTTP does; what it forbids is forbidden from the answer on, what it allows from the call on."""
-        node, promises = self.node, self.promises
-        assert node is not None and self.admin.account is not None
+        node, promises = self._somewhere().running, self.promises
+        assert self.admin.account is not None
         by = self.stored.people[self.admin.account]
         of = promises.demoted if account == self.moderator.account else promises.barred
         of.discard((account, board))
@@ -409,11 +459,11 @@ class Run:
             if done is None and takes and self.stored.people[account].boards.get(board, BoardRole.MEMBER) is role:
                 of.add((account, board))
 
-        self._call(give())
+        self._call(node, give())
 
     def _set_state(self, account: AccountId, state: AccountState) -> None:
-        node, promises = self.node, self.promises
-        assert node is not None and self.admin.account is not None
+        node, promises = self._somewhere().running, self.promises
+        assert self.admin.account is not None
         by = self.stored.people[self.admin.account]
         promises.suspended.discard(account)
 
@@ -422,12 +472,10 @@ class Run:
             if state is not AccountState.ACTIVE and self.stored.people[account].state is state:
                 promises.suspended.add(account)
 
-        self._call(change())
+        self._call(node, change())
 
-    def _call(self, work: Coroutine[Any, Any, None]) -> None:
+    def _call(self, node: Node, work: Coroutine[Any, Any, None]) -> None:
         """Make a call of HTTP, which the store may fail."""
-        node = self.node
-        assert node is not None
 
         async def called() -> None:
             with suppress(Unavailable):

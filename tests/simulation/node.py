@@ -1,7 +1,7 @@
 """One node: the real parts, put together as the composition root does, on the surviving world of the fakes."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextvars import Context
 from dataclasses import dataclass
 from random import Random
@@ -176,6 +176,7 @@ class Node:
         self._fate = fate
         self._witness = witness
         self._crashed = crashed
+        self._exchange = exchange
         random = Random(f"{name}/{fate.random.random()}")
         world = World(lambda: EPOCH_US + round(loop.time() * 1_000_000), random.randbytes)
         log, people = LateLog(stored, self._step), LatePeople(stored, self._step)
@@ -267,6 +268,8 @@ class Node:
         """End as a killed process does: no word to anybody, nothing more to the world."""
         if not self.dead:
             self.dead = True
+            if self._exchange is not None:
+                self._exchange.leave(self.bus)
             for wire in self.wires.values():
                 wire.die()
             self._crashed(self.name)
@@ -307,4 +310,4 @@ class NodeWitness(Witness, Protocol):
 
     def suppressing(self, followers: Sequence[int], post: PostId) -> None: ...
 
-    def suppressed(self, post: PostId) -> None: ...
+    def suppressed(self, wires: Iterable[int], post: PostId) -> None: ...

@@ -5,7 +5,7 @@ author or an administrator was told is taken from the answers on their own conne
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -65,8 +65,12 @@ class Seen:
 class Promises:
     """The judge of one run. ``broken``: promise and what happened, in order."""
 
-    def __init__(self, stored: FakeWorld) -> None:
+    def __init__(self, stored: FakeWorld, nodes: int = 1) -> None:
+        """``nodes``: where there are several, what is committed binds the others from its acknowledgement on."""
         self.stored = stored
+        self._alone = nodes == 1
+        # Takedowns that a moderator was told of.
+        self.told: set[str] = set()
         self.broken: list[tuple[str, str]] = []
         self.texts: dict[int, Text] = {}
         self.deleted: set[PostId] = set()
@@ -121,14 +125,19 @@ class Promises:
         hidden = "P1" if text.bad else "P4"
         if post is None or post.unseen:
             return hidden
-        if post.state is PostState.RETRACTED:
+        if post.state is PostState.RETRACTED and (self._alone or post.takedown in self.told):
             return "P2"
-        if post.state is PostState.DELETED:
-            return "P2" if post.draft.post in self.deleted else None
+        if post.state is PostState.DELETED and post.draft.post in self.deleted:
+            return "P2"
+        if post.state is not PostState.PUBLISHED:
+            # Its texts are gone from the store; one that never was public is still known as such.
+            return hidden if text.bad and not self._released(post) else None
         if not any(f"~{mark:06d}~" in body for body in post.bodies.values()):
             return hidden
-        released = any(row["post"] == post.draft.post and row["kind"] == "release" for row in self.stored.records)
-        return "P1" if text.bad and not released else None
+        return "P1" if text.bad and not self._released(post) else None
+
+    def _released(self, post: FakePost) -> bool:
+        return any(row["post"] == post.draft.post and row["kind"] == "release" for row in self.stored.records)
 
     def _post(self, text: Text) -> FakePost | None:
         post = text.post or self.stored.nonces.get((text.author, text.nonce), (None, ""))[0]
@@ -207,7 +216,11 @@ class Promises:
                     self._stored(ok.post, ok.seq)
             case frames.Delete():
                 self.deleted.add(asked.post)
+            case frames.Decide(action="retract") if ok.takedown is not None:
+                self.told.add(ok.takedown)
             case frames.Retract():
+                if ok.takedown is not None:
+                    self.told.add(ok.takedown)
                 state = self.stored.posts[asked.post].state
                 if not any(row["post"] == asked.post and row["kind"] == "retract" for row in self.stored.records):
                     self.breaks("P6", f"the retraction of {asked.post} ({state}) was acknowledged without a record")
@@ -249,10 +262,11 @@ class Promises:
         for number in followers:
             self.seen[number].owed.add(post)
 
-    def suppressed(self, post: PostId) -> None:
-        """See that no connection still holds the text, and that those that could write at once were told."""
+    def suppressed(self, wires: Iterable[int], post: PostId) -> None:
+        """See that none of a node's connections still holds the text, and that those that could write at once were told."""
         marks = {text.mark for text in self.texts.values() if (found := self._post(text)) and found.draft.post == post}
-        for number, wire in self.wires.items():
+        for number in wires:
+            wire = self.wires[number]
             unsent = wire.unsent()
             if not wire.ended and any(b"~%06d~" % mark in unsent for mark in marks - self.seen[number].told):
                 name = self.seen[number].client.name
@@ -337,6 +351,10 @@ class Promises:
             "people": len(directory._people) + len(directory._present),
             "watchers": len(node.stream),
             "unrecorded": len(node.moderation.unrecorded),
+            "acts of others": len(node.claims),
+            "acts of ours": len(node.others._acts),
+            "questions": len(node.others._asking),
+            "hints": len(node.bus._urgent) + len(node.bus._ordinary),
             "requests": sum(seat.under_way for seat in node.seats.values()),
         }
         for what, count in left.items():
