@@ -105,7 +105,8 @@ class Client:
         protocol.receive_data(data)
         for event in protocol.events_received():
             if isinstance(event, Response):
-                self._greet()
+                if event.status_code == 101:
+                    self._greet()
             elif isinstance(event, Frame) and event.opcode in (Opcode.TEXT, Opcode.BINARY):
                 self._take(self.decode(bytes(event.data)))
         self._flush()

@@ -81,7 +81,7 @@ class Promises:
         self.acknowledged: dict[PostId, int] = {}
         self.seen: dict[int, Seen] = {}
         self.wires: dict[int, Wire] = {}
-        self.counts = {"written": 0, "suppressed": 0, "acknowledged": 0}
+        self.counts = {"written": 0, "suppressed": 0, "acknowledged": 0, "turned away": 0}
 
     def add(self, wire: Wire, client: Client) -> None:
         """Begin to look at a connection."""
@@ -99,7 +99,9 @@ class Promises:
         seen = self.seen[wire.number]
         if not seen.greeted:
             seen.greeted = True
-            assert data.startswith(b"HTTP/1.1 101 "), data
+            # A node that fell silent takes nobody.
+            assert data.startswith((b"HTTP/1.1 101 ", b"HTTP/1.1 503 ")), data
+            self.counts["turned away"] += data.startswith(b"HTTP/1.1 503 ")
             return
         for payload in messages(data):
             frame = seen.client.decode(payload)
