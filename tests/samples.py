@@ -4,11 +4,14 @@ from itertools import count
 
 from parley_protocol.frames import Author
 from parley_protocol.ids import AccountId, BoardId, CaseId, PostId, TakedownId, uuid7
+from parley_server.bus.local import LocalBus
+from parley_server.domain.hints import NodeId
 from parley_server.domain.people import Board
 from parley_server.domain.posts import Draft, EditDraft
 from parley_server.domain.rules import Severity
 from parley_server.domain.takedowns import Actor, AlertDraft, CaseAt, Detection, Kind, Restriction, Reversal
 from parley_server.domain.verdict import Stage
+from parley_server.pipeline.others import Others
 
 AUTHOR = Author(AccountId("acc-author"), "Author")
 OTHER = Author(AccountId("acc-other"), "Other")
@@ -24,6 +27,11 @@ def new_id() -> str:
     """Make an id that was not used before and sorts after those."""
     n = next(_numbers)
     return uuid7(1_700_000_000_000_000 + n * 1000, n.to_bytes(10))
+
+
+def nobody_else(node: str = "node-1") -> Others:
+    """The others of a node that is alone."""
+    return Others(NodeId(node), LocalBus(NodeId(node)), None)
 
 
 def a_board(board: str = GENERAL) -> Board:

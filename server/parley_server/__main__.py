@@ -1,12 +1,15 @@
 """``python -m parley_server``: read the settings, run the server until it is told to stop."""
 
+import argparse
 import asyncio
 import contextlib
 import os
 import shutil
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,21 +21,30 @@ from parley_server.ports import Unavailable
 from parley_server.store.migrate import MigrationError
 from parley_server.store.seal import BadKey
 from parley_server.telemetry import set_up_logs
+from parley_server.workers import OPTION, Order, WorkersFail, report, workers
 
 CONFIG_FILE: Final = Path("parley.toml")
 
 
 def main() -> None:
     """Run the server; exits with 2 for bad settings, 1 if it cannot start or a part of it failed."""
-    settings = load(os.environ, CONFIG_FILE if CONFIG_FILE.is_file() else None)
+    given = _arguments()
+    environ = os.environ if given.workers is None else {**os.environ, "PARLEY_WORKERS": given.workers}
+    settings = load(environ, CONFIG_FILE if CONFIG_FILE.is_file() else None)
     if isinstance(settings, BadSettings):
         for sentence in settings.says:
             print(f"parley: {sentence}", file=sys.stderr)
         sys.exit(2)
     set_up_logs(settings.log_format)
     try:
-        run(_until_told(settings))
-    except (BadKey, CannotCompile, CannotListen, EmbeddedPostgresError, MigrationError, ValueError) as error:
+        if given.worker is not None:
+            order = Order.read(given.worker)
+            settings = replace(settings, port=order.port)
+            run(_until_told(serve(settings, worker=order.worker), lambda running: print(report(running), flush=True)))
+        else:
+            site = workers(settings) if settings.workers > 1 else serve(settings)
+            run(_until_told(site, lambda running: _greet(settings, running)))
+    except (BadKey, CannotCompile, CannotListen, EmbeddedPostgresError, MigrationError, ValueError, WorkersFail) as error:
         sys.exit(f"parley: {error}")
     except Unavailable as error:
         sys.exit(f"parley: the database cannot be reached: {error}")
@@ -48,14 +60,27 @@ def run(work: Coroutine[Any, Any, None]) -> None:
         uvloop.run(work)
 
 
-async def _until_told(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM, or until a part fails."""
+def _arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="parley-server",
+        description="Run Parley. Settings come from the environment and from parley.toml; deploy/RUNBOOK.md has them all.",
+    )
+    parser.add_argument(
+        "--workers", metavar="N", help="processes that share the port; above 1 they need a Redis [PARLEY_WORKERS]"
+    )
+    parser.add_argument(OPTION, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+async def _until_told(site: AbstractAsyncContextManager[Running], ready: Callable[[Running], None]) -> None:
+    """Serve until SIGINT or SIGTERM, or until a part fails; ``ready`` is called when connections are taken."""
     loop = asyncio.get_running_loop()
     told = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, told.set)
-    async with serve(settings) as running:
-        _greet(settings, running)
+    async with site as running:
+        ready(running)
         waiting = loop.create_task(told.wait())
         await asyncio.wait((waiting, running.failed), return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()

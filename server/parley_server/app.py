@@ -15,14 +15,17 @@ from aiohttp import web
 
 from parley_protocol import codes
 from parley_server import embedded_postgres, limits
+from parley_server.bus.local import LocalBus
+from parley_server.bus.redis import RedisBus
 from parley_server.clock import World
 from parley_server.config import Settings
 from parley_server.domain.answers import Refused
+from parley_server.domain.hints import NodeId
 from parley_server.domain.people import SiteRole
 from parley_server.domain.signed_note import origin_of
 from parley_server.gateway.desk import Desk
 from parley_server.gateway.door import FrontDoor
-from parley_server.gateway.http.app import make_app
+from parley_server.gateway.http.app import make_app, make_probes
 from parley_server.gateway.http.services import Services, Site, usual_rates
 from parley_server.gateway.hub import Hub
 from parley_server.gateway.lanes import Lanes
@@ -33,18 +36,23 @@ from parley_server.inspection.stage import Inspected, Stage
 from parley_server.moderation.alerts import AlertStream
 from parley_server.pipeline.accounts import Accounts
 from parley_server.pipeline.announce import Announcer
+from parley_server.pipeline.beats import Beats
 from parley_server.pipeline.checkpoints import Checkpoints
+from parley_server.pipeline.claims import Claims
 from parley_server.pipeline.directory import Directory
+from parley_server.pipeline.incoming import Incoming
+from parley_server.pipeline.others import Others
 from parley_server.pipeline.publish import Publisher
 from parley_server.pipeline.rates import Rates
 from parley_server.pipeline.rulebook import Rulebook
 from parley_server.pipeline.takedown import Moderation
 from parley_server.pipeline.watching import Watching
-from parley_server.ports import Unavailable
+from parley_server.ports import Bus, Unavailable
 from parley_server.store.alerts import PgAlerts
 from parley_server.store.board_log import PgBoardLog
 from parley_server.store.kept_answers import PgKeptAnswers
 from parley_server.store.migrate import migrate
+from parley_server.store.nodes import PgNodes
 from parley_server.store.people import PgPeople
 from parley_server.store.pool import Database, open_database
 from parley_server.store.record_log import PgRecordLog
@@ -60,6 +68,22 @@ ADMINISTRATOR: Final = "admin"
 """Handle of the account that the first start makes."""
 
 _PASSWORD_BYTES: Final = 12
+_HOST_CHARS: Final = 40  # of a node's name, which is an id among others
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One of several processes that share a port.
+
+    Attributes:
+        number: from 1 on.
+        node: its name among the nodes.
+        after: the node that ended and whose place it takes.
+    """
+
+    number: int
+    node: NodeId
+    after: NodeId | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +110,11 @@ class CannotListen(Exception):
 
 
 @asynccontextmanager
-async def serve(settings: Settings, world: World | None = None) -> AsyncIterator[Running]:
+async def serve(settings: Settings, world: World | None = None, worker: Worker | None = None) -> AsyncIterator[Running]:
     """Run a server until the block ends: data first, the port last; on the way out the other way round.
+
+    Args:
+        worker: which of several processes this is; ``None`` for the only one on its port.
 
     Raises:
         EmbeddedPostgresError: the embedded PostgreSQL does not start.
@@ -98,7 +125,7 @@ async def serve(settings: Settings, world: World | None = None) -> AsyncIterator
     world = world or World()
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
-        url, where = await _database_url(settings, stack)
+        url, where = await database_url(settings, stack)
         await migrate(url)
         database = await open_database(url)
         stack.push_async_callback(database.close)
@@ -111,13 +138,17 @@ async def serve(settings: Settings, world: World | None = None) -> AsyncIterator
             log.info("record_log_completed", leaves=added)
         checkpoints = Checkpoints(record_log, _log_key(settings), origin_of(settings.site_name), world.now_us)
 
-        telemetry = Telemetry()
+        telemetry = Telemetry(None if worker is None else worker.number)
+        nodes, node = PgNodes(database), node_name() if worker is None else worker.node
+        bus = _bus(settings, await nodes.site(), node, telemetry)
+        # Alone on its database it waits for nobody, and nobody for it.
+        shared = settings.redis_url is not None
+        others = Others(node, bus, nodes if shared else None)
+        stack.push_async_callback(others.close)
+
         stage = Stage(observe=lambda seen: _count(telemetry, seen))
-        node = f"{socket.gethostname()}-{secrets.token_hex(3)}"
-        rulebook = Rulebook(rules, stage, world.now_us, node)
-        await rulebook.load()
+        rulebook = Rulebook(rules, stage, world.now_us, others)
         directory = Directory(people)
-        await directory.load()
         hub = Hub(board_log)
         stack.push_async_callback(hub.close)
         registry = Registry(hub, world)
@@ -125,7 +156,14 @@ async def serve(settings: Settings, world: World | None = None) -> AsyncIterator
         directory.on_board.append(lambda _: registry.recheck_all())
         stream = AlertStream(alerts)
         await stream.load()
-        announcer = Announcer(hub, registry, stream, loop.time)
+        announcer = Announcer(hub, registry, stream, others, loop.time)
+        claims = Claims(hub, board_log, loop.time)
+        beats = Beats(nodes, others, bus, board_log, hub, claims, directory, registry, rulebook, shared, loop.time)
+        incoming = Incoming(hub, claims, directory, registry, rulebook, stream, beats, loop.time)
+        if worker is not None and worker.after is not None:
+            await nodes.leave(worker.after)
+        await beats.begin()
+        stack.push_async_callback(beats.leave)
         rates = Rates(limits.POSTS_PER_S, limits.POSTS_BURST) if settings.limits else None
         publisher = Publisher(
             log=board_log,
@@ -142,12 +180,21 @@ async def serve(settings: Settings, world: World | None = None) -> AsyncIterator
         )
         moderation = Moderation(board_log, takedowns, alerts, rulebook, directory, hub, announcer, world)
         stack.push_async_callback(moderation.close)
-        accounts = Accounts(people, directory, registry, world, inspection=stage)
+        accounts = Accounts(people, directory, registry, others, world, inspection=stage)
+        if shared:
+            telemetry.read_nodes(lambda: others.living, hub.fence.holds, lambda: len(claims))
         first_password = await _first_start(accounts, settings)
         telemetry.read_from(Sources(hub.counts, lambda: registry.size, lambda: len(stream), lambda: len(moderation.unrecorded)))
 
         failed: asyncio.Future[None] = loop.create_future()
-        for work in (board_log.run(), stream.run(), registry.run(), keep_up(database, world.now_us)):
+        for work in (
+            board_log.run(),
+            stream.run(),
+            registry.run(),
+            bus.run(incoming.take),
+            beats.run(),
+            keep_up(database, world.now_us),
+        ):
             _keep_running(stack, work, failed)
 
         services = Services(
@@ -164,20 +211,37 @@ async def serve(settings: Settings, world: World | None = None) -> AsyncIterator
             hub=hub,
             checkpoints=checkpoints,
             site=Site(settings.site_name, version("parley"), settings.verified_only, node),
-            ready=lambda: _answers(database),
+            ready=lambda: _ready(database, hub),
             metrics=telemetry.page,
             pages=_pages(),
             rates=usual_rates() if settings.limits else None,
             world=world,
         )
         watching = Watching(alerts, stream, directory, world)
-        desk = Desk(hub, registry, directory, accounts, publisher, moderation, watching, world, settings.limits)
-        port = await _open_door(settings, stack, desk, services)
+        desk = Desk(hub, registry, directory, accounts, publisher, moderation, watching, others, world, settings.limits)
+        if worker is not None and settings.metrics_port is not None:
+            await _open_probes(settings, stack, services, settings.metrics_port + worker.number - 1)
+        port = await _open_door(settings, stack, desk, services, share=worker is not None)
         yield Running(settings.host, port, where, first_password, failed)
 
 
-async def _open_door(settings: Settings, stack: AsyncExitStack, desk: Desk, services: Services) -> int:
-    """Listen on the one port; on the way out, ask everybody to come back, spread over a while."""
+def node_name(worker: int | None = None) -> NodeId:
+    """Make a name for a process, from its start to its end."""
+    host = socket.gethostname()[:_HOST_CHARS]
+    return NodeId(f"{host}-{secrets.token_hex(3)}" if worker is None else f"{host}-{worker}-{secrets.token_hex(3)}")
+
+
+def _bus(settings: Settings, site: str, node: NodeId, telemetry: Telemetry) -> Bus:
+    """Make the way to the other nodes."""
+    if settings.redis_url is None:
+        return LocalBus(node)
+    bus = RedisBus(settings.redis_url, site, node, asked=telemetry.asked)
+    telemetry.read_bus(bus.counts, lambda: bus.up)
+    return bus
+
+
+async def _open_door(settings: Settings, stack: AsyncExitStack, desk: Desk, services: Services, *, share: bool) -> int:
+    """Listen on the one port; on the way out, ask everybody to come back, spread over a while. ``share``: with other processes."""
     runner = web.AppRunner(make_app(services), access_log=None)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
@@ -189,20 +253,19 @@ async def _open_door(settings: Settings, stack: AsyncExitStack, desk: Desk, serv
 
     try:
         listener = await asyncio.get_running_loop().create_server(
-            lambda: FrontDoor(desk.registry, lambda: WebSocket(desk.registry, begin), http),
+            lambda: FrontDoor(desk.registry, desk.hub.fence, lambda: WebSocket(desk.registry, begin), http),
             settings.host,
             settings.port,
             backlog=4_096,
             reuse_address=True,
+            reuse_port=share,
         )
     except OSError as error:
         raise CannotListen(f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}") from error
 
     async def close_door() -> None:
         listener.close()
-        members = desk.registry.everyone()
-        for place, member in enumerate(members):
-            member.close(codes.RESTART, after_ms=limits.SHUTDOWN_SPREAD_MS * place // len(members))
+        desk.registry.send_away(codes.RESTART, limits.SHUTDOWN_SPREAD_MS, reset=False)
         until = asyncio.get_running_loop().time() + limits.SHUTDOWN_S
         while desk.registry.size and asyncio.get_running_loop().time() < until:
             await asyncio.sleep(0.05)
@@ -212,7 +275,18 @@ async def _open_door(settings: Settings, stack: AsyncExitStack, desk: Desk, serv
     return address[1]
 
 
-async def _database_url(settings: Settings, stack: AsyncExitStack) -> tuple[str, str]:
+async def _open_probes(settings: Settings, stack: AsyncExitStack, services: Services, port: int) -> None:
+    """Answer for this process alone, on a port of its own."""
+    runner = web.AppRunner(make_probes(services), access_log=None)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    try:
+        await web.TCPSite(runner, settings.host, port).start()
+    except OSError as error:
+        raise CannotListen(f"cannot listen on {settings.host}:{port}: {error.strerror or error}") from error
+
+
+async def database_url(settings: Settings, stack: AsyncExitStack) -> tuple[str, str]:
     """Return the address of the database, starting the embedded one if there is no other, and what to call it."""
     if settings.database_url is not None:
         return settings.database_url, "PostgreSQL of your own (PARLEY_DATABASE_URL)"
@@ -234,7 +308,9 @@ def _evidence_key(settings: Settings) -> bytes:
 
 
 def _log_key(settings: Settings) -> bytes:
-    """Return the key that signs checkpoints: from its file, made at the first start."""
+    """Return the key that signs checkpoints: from the settings, else from its file, made at the first start."""
+    if settings.log_key is not None:
+        return read_key(settings.log_key)
     return _kept_key(settings.log_key_path)
 
 
@@ -254,9 +330,10 @@ async def _first_start(accounts: Accounts, settings: Settings) -> str | None:
     return None if settings.admin_password or isinstance(made, Refused) else chosen
 
 
-async def _answers(database: Database) -> bool:
+async def _ready(database: Database, hub: Hub) -> bool:
+    """Say whether requests can be answered here now."""
     try:
-        return await database.row("select 1") is not None
+        return hub.fence.holds() and await database.row("select 1") is not None
     except Unavailable:
         return False
 

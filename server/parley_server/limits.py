@@ -241,5 +241,14 @@ PASSWORD_WAIT_S: Final = 10.0
 SHUTDOWN_SPREAD_MS: Final = 5_000
 """Clients of a server that ends come back spread over this time."""
 
+WORKER_AGAIN_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
+"""Waits before a worker that ended is started again; the last one repeats."""
+
+WORKER_STARTS_MAX: Final = 8
+"""Starts of one worker that fail in a row. Full: the parent ends with all workers, status 1; whoever supervises it decides."""
+
+WORKER_END_S: Final = 20.0
+"""Wait for a worker that was told to end: ``SHUTDOWN_S`` and what it closes afterwards. Full: it is killed; what is committed stays."""
+
 SHUTDOWN_S: Final = 10.0
 """Wait for requests under way when the server ends. Full: they are cancelled; what is committed stays."""

@@ -5,14 +5,18 @@ Neither ever carries a body, a token or a password: log calls name ids and codes
 
 import logging
 import sys
-from collections.abc import Callable, Iterable, MutableMapping
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import accumulate
 from typing import Any, Final, Literal, TextIO
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from parley_server.bus.counts import Counts as BusCounts
 from parley_server.domain.verdict import Verdict
@@ -71,22 +75,41 @@ class Sources:
     unrecorded: Callable[[], int]
 
 
-class Telemetry:
-    """The metrics of this process."""
+class Timing:
+    """A histogram of seconds. The library's takes a lock for each of three numbers, four times as long; all of ours are the loop's."""
 
-    def __init__(self) -> None:
-        self._registry = CollectorRegistry()
+    __slots__ = ("_bounds", "_counts", "_name", "_says", "_total_s")
+
+    def __init__(self, name: str, says: str, bounds_s: Sequence[float]) -> None:
+        self._name = name
+        self._says = says
+        self._bounds = tuple(bounds_s)
+        self._counts = [0] * (len(bounds_s) + 1)
+        self._total_s = 0.0
+
+    def observe(self, took_s: float) -> None:
+        """Count one event."""
+        self._counts[bisect_left(self._bounds, took_s)] += 1
+        self._total_s += took_s
+
+    def family(self) -> HistogramMetricFamily:
+        """Return the histogram as it is now, each bucket with all that is below it."""
+        names = [*map(floatToGoString, self._bounds), "+Inf"]
+        buckets = list(zip(names, accumulate(self._counts), strict=True))
+        return HistogramMetricFamily(self._name, self._says, buckets=buckets, sum_value=self._total_s)
+
+
+class Telemetry:
+    """The metrics of this process. ``worker``: its number, which each line then carries; ``None`` where it is alone on its port."""
+
+    def __init__(self, worker: int | None = None) -> None:
+        self._registry = CollectorRegistry() if worker is None else _OfWorker(worker)
         ProcessCollector(registry=self._registry)
-        self._append = Histogram(
-            "parley_append_seconds", "From an accepted post to its commit.", buckets=APPEND_S, registry=self._registry
-        )
-        self._inspect = Histogram(
-            "parley_inspection_seconds", "One inspection, waiting included.", buckets=INSPECT_S, registry=self._registry
-        )
-        self._asked = Histogram(
-            "parley_bus_ask_seconds", "From a question to other nodes to their answers.", buckets=ASK_S, registry=self._registry
-        )
-        self._verdicts = Counter("parley_verdicts", "Verdicts by outcome.", ["outcome"], registry=self._registry)
+        self._append = Timing("parley_append_seconds", "From an accepted post to its commit.", APPEND_S)
+        self._inspect = Timing("parley_inspection_seconds", "One inspection, waiting included.", INSPECT_S)
+        self._asked = Timing("parley_bus_ask_seconds", "From a question to other nodes to their answers.", ASK_S)
+        self._verdicts: defaultdict[type[Verdict], int] = defaultdict(int)
+        self._registry.register(_Own((self._append, self._inspect, self._asked), self._verdicts))
 
     def read_from(self, sources: Sources) -> None:
         """Name the sources; to be called once."""
@@ -95,6 +118,10 @@ class Telemetry:
     def read_bus(self, counts: BusCounts, up: Callable[[], bool]) -> None:
         """Name the bus; to be called once, where there is one."""
         self._registry.register(_Bus(counts, up))
+
+    def read_nodes(self, living: Callable[[], int], speaks: Callable[[], bool], claims: Callable[[], int]) -> None:
+        """Name what is known of the other nodes; to be called once, where there may be some."""
+        self._registry.register(_Nodes(living, speaks, claims))
 
     def asked(self, took_s: float) -> None:
         """Count one question to other nodes."""
@@ -106,12 +133,43 @@ class Telemetry:
 
     def inspected(self, verdict: Verdict, took_us: int) -> None:
         """Count one inspection."""
-        self._verdicts.labels(type(verdict).__name__.lower()).inc()
+        self._verdicts[type(verdict)] += 1
         self._inspect.observe(took_us / 1_000_000)
 
     def page(self) -> bytes:
         """Return all metrics as text."""
         return generate_latest(self._registry)
+
+
+class _OfWorker(CollectorRegistry):
+    """A registry that says of each line which worker's it is."""
+
+    def __init__(self, worker: int) -> None:
+        super().__init__()
+        self._label = {"worker": str(worker)}
+
+    def collect(self) -> Iterable[Metric]:
+        """Give each metric, labelled."""
+        for metric in super().collect():
+            metric.samples = [sample._replace(labels=self._label | sample.labels) for sample in metric.samples]
+            yield metric
+
+
+class _Own(Collector):
+    """Reads what this module counts when the page is asked for."""
+
+    def __init__(self, timings: Sequence[Timing], verdicts: Mapping[type[Verdict], int]) -> None:
+        self._timings = timings
+        self._verdicts = verdicts
+
+    def collect(self) -> Iterable[Metric]:
+        """Give each number as it is now."""
+        for timing in self._timings:
+            yield timing.family()
+        verdicts = CounterMetricFamily("parley_verdicts", "Verdicts by outcome.", labels=["outcome"])
+        for verdict, count in self._verdicts.items():
+            verdicts.add_metric([verdict.__name__.lower()], count)
+        yield verdicts
 
 
 class _Sizes(Collector):
@@ -132,6 +190,23 @@ class _Sizes(Collector):
             "parley_unrecorded_retractions",
             "Posts that are hidden while their record is tried again.",
             value=sources.unrecorded(),
+        )
+
+
+class _Nodes(Collector):
+    """Reads what is known of the other nodes when the page is asked for."""
+
+    def __init__(self, living: Callable[[], int], speaks: Callable[[], bool], claims: Callable[[], int]) -> None:
+        self._living = living
+        self._speaks = speaks
+        self._claims = claims
+
+    def collect(self) -> Iterable[Metric]:
+        """Give each number as it is now."""
+        yield GaugeMetricFamily("parley_nodes", "Living nodes as of the last beat, this one included.", value=self._living())
+        yield GaugeMetricFamily("parley_node_speaks", "1 while this node serves, 0 while it is silent.", value=self._speaks())
+        yield GaugeMetricFamily(
+            "parley_claims", "Posts hidden here by acts of other nodes whose outcome is not known.", value=self._claims()
         )
 
 

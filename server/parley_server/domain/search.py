@@ -18,7 +18,8 @@ _HAN: Final = r"\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U
 # A word may carry marks: Devanagari and Thai write vowels as marks, and so does decomposed Latin that has no composed form.
 # Two groups: a run of Han, or a word.
 _RUN: Final = re.compile(rf"([{_HAN}]+)|([^\W_{_HAN}]+(?:[\u0300-\u036f\u0900-\u0dff\u0e31-\u0e4e][^\W_{_HAN}]*)*)")
-_ASCII_WORD: Final = re.compile(r"[a-z0-9]+")
+# Every byte of a word in lower case, every other one a space: a table and a split take a fifth of what an expression takes.
+_ASCII_WORDS: Final = bytes(ord(chr(code).lower()) if code < 128 and chr(code).isalnum() else 32 for code in range(256))
 
 
 def tokens(text: str) -> list[str]:
@@ -32,8 +33,10 @@ def tokens(text: str) -> list[str]:
         of punctuation.
     """
     if text.isascii():
-        words = _ASCII_WORD.findall(text.lower())
-        return list(dict.fromkeys(word[:TOKEN_CHARACTERS_MAX] for word in words))[:TOKENS_MAX]
+        words = text.encode().translate(_ASCII_WORDS).decode().split()
+        if max(map(len, words), default=0) > TOKEN_CHARACTERS_MAX:
+            words = [word[:TOKEN_CHARACTERS_MAX] for word in words]
+        return list(dict.fromkeys(words))[:TOKENS_MAX]
     found: dict[str, None] = {}
     for han, word in _RUN.findall(_fold(text)):
         if han:

@@ -56,6 +56,11 @@ class Others:
         """Note who lives, as of the latest beat: these are asked at once."""
         self._living = frozenset(state.node for state in seen.others)
 
+    @property
+    def living(self) -> int:
+        """How many nodes live as of the latest beat, this one included."""
+        return len(self._living) + 1
+
     # An act that hides a post.
 
     def hide(self, board: BoardId, post: PostId, *, reset: bool = True) -> HidingAct:

@@ -9,6 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final
 
 import asyncpg
@@ -60,11 +61,12 @@ select h.id as board, n.post, n.seq from heads h left join numbered n on n.board
 
 @dataclass(slots=True)
 class _Waiting:
-    """A draft and whoever waits for its answer."""
+    """A draft and whoever waits for its answer, ``until`` when in the loop's seconds."""
 
     draft: Draft
     digest: bytes
     words: str
+    until: float
     answer: "asyncio.Future[Answer]" = field(repr=False)
 
 
@@ -76,6 +78,9 @@ class GroupCommit:
         self._sealer = sealer
         self._queue: deque[_Waiting] = deque()
         self._filled = asyncio.Event()
+        # What is being committed. It and the queue hold drafts in the order in which their time runs out: one timer serves them all.
+        self._batch: Sequence[_Waiting] = ()
+        self._timer: asyncio.TimerHandle | None = None
 
     async def append(self, draft: Draft) -> Answer:
         """Queue a draft and wait for its commit.
@@ -89,14 +94,14 @@ class GroupCommit:
             raise Unavailable(f"{bounds.WAITING_DRAFTS_MAX} posts wait for their commit")
         # Here, not in the writer: the words of the next batch are found while PostgreSQL works on this one.
         digest = self._sealer.digest(draft.author.id, draft.nonce, draft.body)
-        waiting = _Waiting(draft, digest, " ".join(tokens(draft.body)), asyncio.get_running_loop().create_future())
+        words = " ".join(tokens(draft.body))
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(draft, digest, words, loop.time() + bounds.APPEND_S, loop.create_future())
         self._queue.append(waiting)
         self._filled.set()
-        try:
-            async with asyncio.timeout(bounds.APPEND_S):
-                return await waiting.answer
-        except TimeoutError as error:
-            raise Unavailable("the commit took too long") from error
+        if self._timer is None:
+            self._timer = loop.call_at(waiting.until, self._expire)
+        return await waiting.answer
 
     async def run(self) -> None:
         """Commit batches until cancelled; reconnects by itself. Those who still wait then get ``Unavailable``."""
@@ -113,6 +118,9 @@ class GroupCommit:
                 await self._serve(connection)
         finally:
             self._fail(Unavailable("the board log closes"))
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
 
     async def _serve(self, connection: Connection) -> None:
         """Commit batch after batch over one connection, until that is of no more use."""
@@ -126,10 +134,11 @@ class GroupCommit:
                 await self._filled.wait()
                 if connection.is_closed():
                     break  # Cut off while nothing was to do; the drafts wait for the next connection.
-                batch = [self._queue.popleft() for _ in range(min(len(self._queue), bounds.BATCH_DRAFTS_MAX))]
+                batch = self._batch = [self._queue.popleft() for _ in range(min(len(self._queue), bounds.BATCH_DRAFTS_MAX))]
                 if not self._queue:
                     self._filled.clear()
                 usable = await self._answer(connection, append, batch)
+                self._batch = ()
         except Unavailable:
             await asyncio.sleep(bounds.REOPEN_S)  # It broke before there was a batch; the drafts stay in the queue.
         finally:
@@ -164,6 +173,17 @@ class GroupCommit:
             if not waiting.answer.done():
                 waiting.answer.set_result(answer)
         return True
+
+    def _expire(self) -> None:
+        """Tell those whose time is up; their drafts may be committed nevertheless."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        self._timer = None
+        for waiting in chain(self._batch, self._queue):
+            if waiting.until > now:
+                self._timer = loop.call_at(waiting.until, self._expire)
+                return
+            _tell(waiting, Unavailable("the commit took too long"))
 
     def _fail(self, error: Unavailable) -> None:
         while self._queue:

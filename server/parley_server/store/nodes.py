@@ -32,6 +32,14 @@ class PgNodes:
         await self._database.row(_BEAT, state.node, state.heard, state.ruleset, state.ruleset_at_us)
         return await self.look(state.node)
 
+    async def site(self) -> str:
+        """Return what names this database among all that may share a Redis: the cluster, and the database in it."""
+        row = await self._database.row(
+            "select c.system_identifier, d.oid from pg_control_system() c, pg_database d where d.datname = current_database()"
+        )
+        assert row is not None
+        return f"{row['system_identifier']}-{row['oid']}"
+
     async def look(self, node: NodeId) -> Seen:
         """See who lives; see the port."""
         rows = await self._database.read(_LOOK, node, bounds.NODE_LEASE_S)

@@ -8,7 +8,7 @@ A record needs a hash of the text that it is about. A plain hash of a short text
 is a commitment: HMAC-SHA-256 under a random salt that lies inside the sealed part. Who may open the text can check it; nobody else
 can test a guess. For the same reason the digests by which a repeated nonce or request is compared are keyed: a request may hold a password.
 
-Source: NIST SP 800-38D (GCM), RFC 3394 (key wrap), RFC 5869 (HKDF).
+Source: NIST SP 800-38D (GCM), RFC 3394 (key wrap), RFC 5869 (HKDF), RFC 7693 (BLAKE2).
 """
 
 import base64
@@ -101,7 +101,9 @@ class Sealer:
 
     def digest(self, author: str, nonce: str, body: str) -> bytes:
         """Return what tells whether a nonce comes again with the same body; 16 bytes, useless without the key."""
-        return hmac.digest(self._digesting, f"{author}\0{nonce}\0{body}".encode(), "sha256")[:_DIGEST_BYTES]
+        # BLAKE2 has a keyed mode: one pass, where HMAC makes two and sets OpenSSL up for each (1.5 µs for 2.6 µs).
+        text = f"{author}\0{nonce}\0{body}".encode()
+        return hashlib.blake2b(text, digest_size=_DIGEST_BYTES, key=self._digesting).digest()
 
     def seal_answer(self, who: str, key: str, data: bytes) -> bytes:
         """Seal what HTTP answered to a request, which may be a token."""

@@ -43,7 +43,7 @@ from tests.fakes import (
     FakeTakedowns,
     FakeWorld,
 )
-from tests.samples import a_board, a_draft, a_restriction
+from tests.samples import a_board, a_draft, a_restriction, nobody_else
 
 PASSWORD = "correct horse battery"
 
@@ -88,11 +88,11 @@ class Desk:
         self.hub = Hub(self.log)
         registry = Registry(self.hub, world)
         self.directory = Directory(self.people)
-        stage = Stage()
-        self.rulebook = Rulebook(rules, stage, world.now_us, "node-1")
-        announcer = Announcer(self.hub, registry, AlertStream(alerts), lambda: 0.0)
+        stage, others = Stage(), nobody_else()
+        self.rulebook = Rulebook(rules, stage, world.now_us, others)
+        announcer = Announcer(self.hub, registry, AlertStream(alerts), others, lambda: 0.0)
         hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-        self.accounts = Accounts(self.people, self.directory, registry, world, hasher, stage)
+        self.accounts = Accounts(self.people, self.directory, registry, others, world, hasher, stage)
         self.moderation = Moderation(self.log, self.takedowns, alerts, self.rulebook, self.directory, self.hub, announcer, world)
         self.services = Services(
             accounts=self.accounts,
@@ -149,7 +149,7 @@ class Desk:
         """Make a board."""
         made = replace(a_board(board), visibility=visibility)
         assert await self.people.create_board(made, founder.id) is None
-        self.directory.board_changed(made)
+        await self.directory.board_changed(made.id)
         return made.id
 
     async def post(self, author: "Someone", body: str, board: str = "general") -> Posted:

@@ -1,4 +1,5 @@
 import base64
+import sys
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,18 @@ def test_a_wrong_address_of_redis_is_an_error_that_does_not_quote_it(url: str) -
     assert "PARLEY_REDIS_URL" in says and "sesame" not in says and "localhost" not in says
 
 
+def test_several_workers_need_a_redis_between_them() -> None:
+    assert "PARLEY_REDIS_URL" in bad(workers="2")
+    settings = good(workers="2", redis_url="redis://127.0.0.1", metrics_port="9000")
+    assert (settings.workers, settings.metrics_port) == (2, 9000)
+    assert good().metrics_port is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are for Linux")
+def test_each_worker_has_a_port_for_its_metrics() -> None:
+    assert "PARLEY_METRICS_PORT" in bad(workers="3", redis_url="redis://127.0.0.1", metrics_port="65534")
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -105,6 +118,11 @@ def test_a_wrong_address_of_redis_is_an_error_that_does_not_quote_it(url: str) -
         ("database_url", "mysql://127.0.0.1"),
         ("admin_password", "short"),
         ("evidence_key", "c2hvcnQ="),
+        ("log_key", "c2hvcnQ="),
+        ("workers", "0"),
+        ("workers", "65"),
+        ("workers", "two"),
+        ("metrics_port", "0"),
         ("site_name", "a\nb"),
     ],
 )

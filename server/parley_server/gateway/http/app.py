@@ -71,7 +71,7 @@ HEADERS: Final = {
 _REQUEST_ID: Final = web.RequestKey("request_id", str)
 _BEGUN: Final = web.RequestKey("begun", bool)
 _KEY: Final = "Idempotency-Key"
-_ALWAYS: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+_ALWAYS: Final = frozenset(call.path for call in site.PROBES)
 """Answered also by a node that fell silent: whoever asks wants to know."""
 
 
@@ -88,6 +88,15 @@ def make_app(services: Services) -> web.Application:
             app.router.add_route(call.method, call.path, route)
     if services.pages is not None:
         site.add_pages(app, services.pages)
+    return app
+
+
+def make_probes(services: Services) -> web.Application:
+    """Make the application of a worker's own port, which nobody shares."""
+    app = web.Application(middlewares=[_guard(services)])
+    app.on_response_prepare.append(_add_headers)
+    for call in site.PROBES:
+        app.router.add_get(call.path, _route(services, call))
     return app
 
 

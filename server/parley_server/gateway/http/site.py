@@ -78,10 +78,15 @@ async def site(services: Services, _: Asked[Nothing, Nothing]) -> SiteView:
     return SiteView(held.name, held.version, "verified" if held.verified_only else "unverified", "/v1/ws", LIMITS)
 
 
-CALLS: Final[Calls] = (
+PROBES: Final[Calls] = (
     Call("GET", "/healthz", "Whether the process answers.", health, Nothing, Nothing, Health, who=Who.PUBLIC, rate=None),
     Call("GET", "/readyz", "Whether the store answers.", ready, Nothing, Nothing, Health, who=Who.PUBLIC, rate=None),
     Call("GET", "/metrics", "Metrics in Prometheus' text format.", metrics, Nothing, Nothing, str, who=Who.PUBLIC, rate=None),
+)
+"""What a node says of itself to whoever keeps it running; answered also while it is silent."""
+
+CALLS: Final[Calls] = (
+    *PROBES,
     Call("GET", "/v1/site", "What the server says of itself.", site, Nothing, Nothing, SiteView, who=Who.PUBLIC),
 )
 

@@ -7,6 +7,7 @@ import pytest
 from parley_server import limits
 from parley_server.clock import World
 from parley_server.gateway.door import FrontDoor, wants_websocket
+from parley_server.gateway.fence import Fence
 from parley_server.gateway.hub import Hub
 from parley_server.gateway.registry import Registry
 from tests.fakes import FakeBoardLog, FakeWorld
@@ -55,11 +56,11 @@ class Entrance:
     """A door with somebody before it."""
 
     def __init__(self) -> None:
-        self.registry = Registry(Hub(FakeBoardLog(FakeWorld())), World())
+        self.registry, self.fence = Registry(Hub(FakeBoardLog(FakeWorld())), World()), Fence()
         self.sockets: list[Taken] = []
         self.pages: list[Taken] = []
         self.street = Street()
-        self.door = FrontDoor(self.registry, lambda: self._new(self.sockets), lambda: self._new(self.pages))
+        self.door = FrontDoor(self.registry, self.fence, lambda: self._new(self.sockets), lambda: self._new(self.pages))
         self.door.connection_made(self.street)
 
     def _new(self, kept: list[Taken]) -> Taken:

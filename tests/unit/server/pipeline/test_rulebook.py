@@ -13,6 +13,7 @@ from parley_server.domain.verdict import Allow, Verdict
 from parley_server.inspection.stage import Stage
 from parley_server.pipeline.rulebook import CannotCompile, InForce, Rulebook
 from parley_server.ports import Activation, Unavailable
+from tests.samples import nobody_else
 from tests.unit.server.inspection.making import document, item
 from tests.unit.server.inspection.memory_rules import MemoryRules
 from tests.unit.server.inspection.virtual import run
@@ -29,7 +30,7 @@ class Desk:
         self.rules = rules or MemoryRules()
         self.stage = Stage()
         self.now_us = 0
-        self.book = Rulebook(self.rules, self.stage, self._clock, "node-1")
+        self.book = Rulebook(self.rules, self.stage, self._clock, nobody_else())
 
     def _clock(self) -> int:
         self.now_us += 1
