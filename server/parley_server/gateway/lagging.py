@@ -168,6 +168,11 @@ class Lagging:
                 events = await self._store.read(room.board, lag.cursors[room.board], limits.READ_EVENTS)
             # The store may be ahead of this node: what the live readers do not have yet reaches this one with them, once.
             events = [event for event in events if event.seq <= room.flushed]
+            # A restoration whose post an act hides may not leave, and must not read as gone for ever: this reader waits as the live ones do.
+            early = next((place for place, event in enumerate(events) if self._suppressions.too_early(event)), len(events))
+            if events and early == 0:
+                await asyncio.sleep(limits.HEAL_AGAIN_S)
+            del events[early:]
             form = reader.lanes.form
             while events and not reader.lanes.closed and room.board in reader.groups:
                 if reader.lanes.paused or not self._fence.holds():
