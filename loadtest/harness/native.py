@@ -30,7 +30,7 @@ def program(name: str) -> Program:
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
         return Program((sys.executable, str(NATIVE / f"{name}.py")), compiled=False)
-    if not binary.exists() or binary.stat().st_mtime < source.stat().st_mtime:
+    if not binary.exists() or binary.stat().st_mtime < max(part.stat().st_mtime for part in (source, *NATIVE.glob("*.h"))):
         BUILD.mkdir(exist_ok=True)
         fresh = binary.with_suffix(".new")
         subprocess.run([compiler, "-O2", "-o", str(fresh), str(source)], check=True, timeout=COMPILE_WITHIN_S)

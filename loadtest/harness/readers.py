@@ -17,7 +17,10 @@ MASK: Final = b"\0\0\0\0"
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """A message that each reader sends after its handshake; with ``wait``, once a frame has come since the one before it."""
+    """A message that each reader sends after its handshake; with ``wait``, once a frame has come since the one before it.
+
+    The first ``%d`` of a text is replaced by the reader's number, from 0.
+    """
 
     payload: bytes
     text: bool = False

@@ -5,45 +5,22 @@
  * Prints "listening PORT", accepts READERS handshakes (their key is the one that readers.c sends), prints "ready", then obeys stdin:
  *   send ROUNDS JOINED -> writes JOINED frames in one send() to each reader, ROUNDS times over, then prints
  *                         "sent D cpu_us_per_delivery=X wall_us_per_delivery=Y"
+ * Each payload of at least 21 bytes begins with the stamp that swarm.c reads: `@` and the time just before the round's first send().
  * Exits at the end of stdin.
  */
-#define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/in.h>
+#define PROGRAM "floor"
+#include "ws.h"
+#include <inttypes.h>
 #include <netinet/tcp.h>
 #include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { PAYLOAD_BYTES_MAX = 65535, JOINED_MAX = 64 };
+enum { PAYLOAD_BYTES_MAX = 65535, JOINED_MAX = 64, STAMP_BYTES = 21 };
 
 static const char SWITCHING[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                                 "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
-
-static void fail(const char *what) {
-    fprintf(stderr, "floor: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
-static double cpu_us(void) {
-    struct rusage r;
-    getrusage(RUSAGE_SELF, &r);
-    return (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) * 1e6 + (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec);
-}
-
-static double wall_us(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
-}
 
 static int accept_reader(int listener) {
     char request[4096];
@@ -63,6 +40,14 @@ static int accept_reader(int listener) {
     if (send(fd, SWITCHING, sizeof SWITCHING - 1, MSG_NOSIGNAL) < 0)
         fail("send handshake");
     return fd;
+}
+
+/* Writes the time into each of `joined` frames. */
+static void stamp(uint8_t *frames, size_t payload, size_t len, int joined) {
+    char now[STAMP_BYTES + 1];
+    snprintf(now, sizeof now, "@%020" PRIu64, now_ns());
+    for (int i = 1; payload >= STAMP_BYTES && i <= joined; i++)
+        memcpy(frames + len / (size_t)joined * (size_t)i - payload, now, STAMP_BYTES);
 }
 
 /* Fills out with `joined` unmasked binary frames; returns their length. */
@@ -96,7 +81,7 @@ int main(int argc, char **argv) {
     }
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* a harness that dies leaves nobody behind */
     int listener = socket(AF_INET, SOCK_STREAM, 0);
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in at = loopback(0);
     socklen_t at_len = sizeof at;
     if (bind(listener, (struct sockaddr *)&at, sizeof at) < 0 || listen(listener, 1024) < 0)
         fail("listen");
@@ -120,15 +105,17 @@ int main(int argc, char **argv) {
             return 2;
         }
         size_t len = make_frames(frames, payload, joined);
-        double cpu = cpu_us(), wall = wall_us();
-        for (int round = 0; round < rounds; round++)
+        uint64_t cpu = cpu_us(), began = now_ns();
+        for (int round = 0; round < rounds; round++) {
+            stamp(frames, payload, len, joined);
             for (int i = 0; i < count; i++)
                 if (send(fds[i], frames, len, MSG_NOSIGNAL) != (ssize_t)len)
                     fail("send");
+        }
         cpu = cpu_us() - cpu;
-        wall = wall_us() - wall;
+        double wall = (double)(now_ns() - began) / 1e3;
         double sent = (double)count * rounds * joined;
-        printf("sent %.0f cpu_us_per_delivery=%.3f wall_us_per_delivery=%.3f\n", sent, cpu / sent, wall / sent);
+        printf("sent %.0f cpu_us_per_delivery=%.3f wall_us_per_delivery=%.3f\n", sent, (double)cpu / sent, wall / sent);
         fflush(stdout);
     }
     return 0;

@@ -4,7 +4,8 @@
  *   -p  request path (/)
  *   -s  subprotocol to ask for (none)
  *   -o, --open  file of messages that each reader sends after its handshake, in order, one a line: `text HEX` or `binary HEX`; a line
- *       that begins with `wait ` is held back until a frame has come since the line before it (or since the handshake)
+ *       that begins with `wait ` is held back until a frame has come since the line before it (or since the handshake). The first
+ *       `%d` of a text is replaced by the reader's number, from 0
  *   -m  a delivery is an occurrence of this text within payloads: for servers that put several messages into one frame. Its first
  *       byte must not occur in it again
  *   -k  frames that each reader must have got before READY is printed (0)
@@ -19,34 +20,25 @@
  * It looks at frame headers only (and for the marker), answers pings, and does not check the handshake's key: what it costs must stay far
  * below what the server under test costs.
  */
-#define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <errno.h>
+#define PROGRAM "readers"
+#include "ws.h"
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <netinet/in.h>
 #include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { OPENING_MAX = 16, OPENING_BYTES_MAX = 1 << 16, RESPONSE_BYTES_MAX = 1 << 14, EVENTS_MAX = 512, HANDSHAKE_WITHIN_S = 20 };
-enum { TEXT = 1, BINARY = 2, CONTROL = 8, PING = 9, PONG = 10, CONTROL_BYTES_MAX = 125 };
+enum { OPENING_MAX = 16, OPENING_BYTES_MAX = 65535, RESPONSE_BYTES_MAX = 1 << 14, EVENTS_MAX = 512, HANDSHAKE_WITHIN_S = 20 };
 
-/* A message of the opening, as a whole masked frame. */
+/* A message of the opening. `number` is where the reader's number replaces two bytes of it, or `size` for nowhere. */
 struct line {
-    uint8_t *frame;
-    size_t size;
-    int wait;
+    int opcode, wait;
+    uint8_t *payload;
+    size_t size, number;
 };
 
 struct reader {
@@ -75,50 +67,28 @@ static uint64_t deliveries, frames, bytes, reads, closed;
 static int waiting; /* readers that still miss a part of their opening or of their prelude */
 static uint64_t until;
 
-static void fail(const char *what) {
-    fprintf(stderr, "readers: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
-static uint64_t now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-static uint64_t cpu_us(void) {
-    struct rusage r;
-    getrusage(RUSAGE_SELF, &r);
-    return (uint64_t)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) * 1000000u + (uint64_t)(r.ru_utime.tv_usec + r.ru_stime.tv_usec);
-}
-
-/* Writes a client's frame with the mask 0, which leaves the payload as it is; returns its length. */
-static size_t client_frame(uint8_t *out, int opcode, const uint8_t *payload, size_t size) {
-    uint8_t *at = out;
-    *at++ = (uint8_t)(0x80 | opcode);
-    if (size < 126) {
-        *at++ = (uint8_t)(0x80 | size);
-    } else {
-        *at++ = 0x80 | 126;
-        *at++ = (uint8_t)(size >> 8);
-        *at++ = (uint8_t)size;
-    }
-    memset(at, 0, 4);
-    memcpy(at + 4, payload, size);
-    return (size_t)(at + 4 - out) + size;
-}
-
 static void send_all(struct reader *r, const uint8_t *data, size_t size) {
     if (send(r->fd, data, size, MSG_NOSIGNAL) != (ssize_t)size && errno != EPIPE && errno != ECONNRESET)
         fail("send");
 }
 
+static void send_line(struct reader *r, const struct line *l) {
+    static uint8_t payload[OPENING_BYTES_MAX], frame[OPENING_BYTES_MAX + FRAME_HEAD_BYTES_MAX];
+    size_t size = l->number;
+    memcpy(payload, l->payload, size);
+    if (size < l->size) {
+        size += (size_t)sprintf((char *)payload + size, "%d", (int)(r - readers));
+        memcpy(payload + size, l->payload + l->number + 2, l->size - l->number - 2);
+        size += l->size - l->number - 2;
+    }
+    send_all(r, frame, client_frame(frame, l->opcode, payload, size));
+}
+
 /* Sends what is due of the opening, and says once when this reader is ready. */
 static void advance(struct reader *r) {
     while (r->opened < opening_count && (r->heard || !opening[r->opened].wait)) {
-        const struct line *l = &opening[r->opened++];
+        send_line(r, &opening[r->opened++]);
         r->heard = 0;
-        send_all(r, l->frame, l->size);
     }
     if (!r->ready && r->opened == opening_count && r->frames >= prelude) {
         r->ready = 1;
@@ -158,7 +128,7 @@ static void frame_done(struct reader *r) {
     r->frames++;
     frames++;
     if (opcode == PING && r->size <= CONTROL_BYTES_MAX) {
-        uint8_t pong[CONTROL_BYTES_MAX + 6];
+        uint8_t pong[CONTROL_BYTES_MAX + FRAME_HEAD_BYTES_MAX];
         send_all(r, pong, client_frame(pong, PONG, r->control, r->size));
     }
     if (opcode < CONTROL && marker_len == 0 && r->size >= bytes_min)
@@ -203,7 +173,7 @@ static void consume(struct reader *r, const uint8_t *data, size_t len) {
 /* Connects one reader, blocking: the next one begins when this one's handshake is done. */
 static void open_reader(struct reader *r, int port, const char *request) {
     static char response[RESPONSE_BYTES_MAX];
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in to = loopback(port);
     struct timeval within = {.tv_sec = HANDSHAKE_WITHIN_S};
     r->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (r->fd < 0)
@@ -247,19 +217,18 @@ static void read_opening(const char *name) {
         }
         l->wait = strncmp(at, "wait ", 5) == 0;
         at += l->wait ? 5 : 0;
-        int opcode = strncmp(at, "text ", 5) == 0 ? TEXT : strncmp(at, "binary ", 7) == 0 ? BINARY : 0;
-        if (opcode == 0) {
+        l->opcode = strncmp(at, "text ", 5) == 0 ? TEXT : strncmp(at, "binary ", 7) == 0 ? BINARY : 0;
+        if (l->opcode == 0) {
             fprintf(stderr, "readers: neither text nor binary: %s", line);
             exit(2);
         }
-        at += opcode == TEXT ? 5 : 7;
-        size_t size = 0;
-        for (unsigned byte; size < 65535 && sscanf(at, "%2x", &byte) == 1; at += 2)
-            payload[size++] = (uint8_t)byte;
-        l->frame = malloc(size + 14);
-        if (l->frame == NULL)
+        l->size = from_hex(at + (l->opcode == TEXT ? 5 : 7), payload, OPENING_BYTES_MAX - 16);
+        l->payload = malloc(l->size + 1);
+        if (l->payload == NULL)
             fail("malloc");
-        l->size = client_frame(l->frame, opcode, payload, size);
+        memcpy(l->payload, payload, l->size);
+        const uint8_t *number = l->opcode == TEXT ? memmem(payload, l->size, "%d", 2) : NULL;
+        l->number = number != NULL ? (size_t)(number - payload) : l->size;
     }
     fclose(f);
 }
@@ -379,11 +348,8 @@ int main(int argc, char **argv) {
     readers = calloc((size_t)reader_count, sizeof *readers);
     if (readers == NULL)
         fail("calloc");
-    char request[1024];
-    snprintf(request, sizeof request,
-             "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s%s%s\r\n",
-             path, port, *subprotocol ? "Sec-WebSocket-Protocol: " : "", subprotocol, *subprotocol ? "\r\n" : "");
+    char request[REQUEST_BYTES_MAX];
+    write_request(request, path, port, subprotocol);
 
     int poller = epoll_create1(EPOLL_CLOEXEC);
     waiting = reader_count;

@@ -28,12 +28,15 @@ def client_frame(opcode: int, payload: bytes) -> bytes:
     return head + bytes(4) + payload
 
 
-def read_opening(path: Path | None) -> list[tuple[bool, bytes]]:
-    """Return the frames of the opening, each with whether it waits for a frame."""
+def read_opening(path: Path | None, number: int) -> list[tuple[bool, bytes]]:
+    """Return the frames of a reader's opening, each with whether it waits for a frame."""
     opening = []
     for line in path.read_text("ascii").splitlines() if path else ():
-        *wait, kind, payload = line.split(" ")
-        opening.append((wait == ["wait"], client_frame(TEXT if kind == "text" else BINARY, bytes.fromhex(payload))))
+        *wait, kind, digits = line.split(" ")
+        payload = bytes.fromhex(digits)
+        if kind == "text":
+            payload = payload.replace(b"%d", str(number).encode(), 1)
+        opening.append((wait == ["wait"], client_frame(TEXT if kind == "text" else BINARY, payload)))
     return opening
 
 
@@ -44,7 +47,7 @@ class Reader:
 
     def __init__(self, sock: socket.socket, opening: list[tuple[bool, bytes]]) -> None:
         self.sock = sock
-        self.opening = list(opening)
+        self.opening = opening
         self.rest = b""
         self.payload_end = b""
         self.frames = 0
@@ -85,7 +88,7 @@ class Reader:
         return frames, deliveries
 
 
-def open_reader(given: argparse.Namespace, opening: list[tuple[bool, bytes]]) -> Reader:
+def open_reader(given: argparse.Namespace, number: int) -> Reader:
     """Connect one reader, blocking, and send its first frames."""
     sock = socket.create_connection(("127.0.0.1", given.port), HANDSHAKE_WITHIN_S)
     subprotocol = f"Sec-WebSocket-Protocol: {given.s}\r\n" if given.s else ""
@@ -99,7 +102,7 @@ def open_reader(given: argparse.Namespace, opening: list[tuple[bool, bytes]]) ->
     head, _, rest = response.partition(b"\r\n\r\n")
     if not head.startswith(b"HTTP/1.1 101"):
         sys.exit(f"readers: handshake refused: {head[:200]!r}")
-    reader = Reader(sock, opening)
+    reader = Reader(sock, read_opening(given.open, number))
     reader.advance(heard=False)
     reader.consume(rest, given.b, given.m.encode())
     return reader
@@ -119,9 +122,8 @@ def main() -> None:
     parser.add_argument("count", type=int)
     given = parser.parse_args()
     end = time.monotonic() + given.t
-    opening = read_opening(given.open)
     poller = select.epoll()
-    readers = [open_reader(given, opening) for _ in range(given.count)]
+    readers = [open_reader(given, number) for number in range(given.count)]
     by_fd = {reader.sock.fileno(): reader for reader in readers}
     for fd in by_fd:
         poller.register(fd, select.EPOLLIN)
