@@ -15,9 +15,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Literal, Protocol, TypeAlias
 
-from harness import machine
 from harness.authors import SUBPROTOCOL, Author, Draft, bodies, open_authors, publish_all
-from harness.lines import ChildError, LineProcess
+from harness.driver import Started, floor, start_driver, wanted_of
+from harness.lines import ChildError
 from harness.meter import BUSY, Cpu, Meter, Spent
 from harness.native import program
 from harness.parley import Parley
@@ -27,13 +27,14 @@ from parley_protocol.codec import MSGPACK, encode
 from parley_protocol.frames import Author as PostAuthor
 from parley_protocol.frames import Hello, Posted, Subscribe
 from parley_protocol.ids import AccountId, BoardId, PostId
+from peers.catalogue import TRANSPORTS, Transport
 
 BOARD: Final = "load-room"
 BOARD_ALONE: Final = "load-alone"
 """A board that nobody follows: posting there costs what a post costs without its deliveries."""
 BURST_ROUNDS: Final = 10
 """Under load a peer writes this many joined frames to every reader before the harness waits for the readers."""
-PEER: Final = Path(__file__).resolve().parent / "peers" / "websockets_broadcast.py"
+BROADCAST: Final = next(peer for peer in TRANSPORTS if peer.name == "websockets.broadcast")
 SETTLE_S: Final = 1.0
 
 Mode: TypeAlias = Literal["one at a time", "under load"]
@@ -108,28 +109,24 @@ class Subject(Protocol):
 
 
 class Peer:
-    """A server that sends on command: the floor, ``websockets.broadcast``."""
+    """A server that sends on command: the floor, ``websockets.broadcast``, any other transport."""
 
-    def __init__(self, name: str, process: LineProcess, readers: Readers, joined: int) -> None:
+    def __init__(self, name: str, started: Started, readers: Readers, joined: int) -> None:
         self.name = name
         self.readers: Readers | None = readers
-        self._process = process
+        self._started = started
         self._joined = joined
 
     def cpu(self) -> Cpu:
         """Read it from outside, as for Parley."""
-        return Cpu(machine.cpu_us(self._process.pid), 0.0)
+        return Cpu(self._started.cpu_us(), 0.0)
 
     def plan(self, mode: Mode, posts: int) -> Plan:
         """One frame a step, or a burst of joined ones."""
         if mode == "one at a time":
-            return Plan(posts, [lambda: self._send(1, 1)] * posts)
+            return Plan(posts, [lambda: self._started.send(1, 1)] * posts)
         bursts = max(1, round(posts / (BURST_ROUNDS * self._joined)))
-        return Plan(bursts * BURST_ROUNDS * self._joined, [lambda: self._send(BURST_ROUNDS, self._joined)] * bursts)
-
-    async def _send(self, rounds: int, joined: int) -> None:
-        await self._process.say(f"send {rounds} {joined}")
-        await self._process.hear("sent")
+        return Plan(bursts * BURST_ROUNDS * self._joined, [lambda: self._started.send(BURST_ROUNDS, self._joined)] * bursts)
 
 
 class Board:
@@ -208,13 +205,14 @@ def posted_bytes(size: Size) -> int:
 
 
 @asynccontextmanager
-async def open_peer(name: str, argv: Sequence[str], size: Size) -> AsyncIterator[Peer]:
+async def open_peer(peer: Transport, size: Size) -> AsyncIterator[Peer]:
     """Start a peer and its readers."""
-    async with LineProcess.start(name, [*argv, str(size.readers), str(posted_bytes(size))]) as process:
-        [port] = await process.hear("listening")
-        async with Readers.start(Wanted(int(port), size.readers, delivery_bytes_min=size.body_bytes)) as readers:
-            await process.hear("ready")
-            yield Peer(name, process, readers, size.joined)
+    async with (
+        start_driver(peer, size.readers, posted_bytes(size)) as started,
+        Readers.start(wanted_of(peer, started.port, size.readers, size.body_bytes)) as readers,
+    ):
+        await started.ready()
+        yield Peer(peer.name, started, readers, size.joined)
 
 
 @asynccontextmanager
@@ -248,12 +246,12 @@ async def run(size: Size) -> tuple[Results, list[str]]:
     """Measure everything; return the windows by server and mode, and what a reader of the table must know."""
     notes = []
     async with AsyncExitStack() as stack:
-        floor = program("floor")
-        if not floor.compiled:
+        plain = program("floor")
+        if not plain.compiled:
             notes.append("no C compiler: the floor and the readers are their Python stand-ins, ratios to the floor are too low")
         subjects: list[Subject] = [
-            await stack.enter_async_context(open_peer("floor", floor.argv, size)),
-            await stack.enter_async_context(open_peer("websockets.broadcast", (sys.executable, str(PEER)), size)),
+            await stack.enter_async_context(open_peer(floor(plain), size)),
+            await stack.enter_async_context(open_peer(BROADCAST, size)),
             *await stack.enter_async_context(open_parley(size)),
         ]
         await asyncio.sleep(SETTLE_S)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Final, Self
 
 ANSWER_WITHIN_S: Final = 60.0
@@ -23,9 +24,10 @@ class LineProcess:
 
     @classmethod
     @asynccontextmanager
-    async def start(cls, name: str, argv: Sequence[str]) -> AsyncIterator[Self]:
-        """Start ``argv``; at the end of the block close its stdin, and kill it where that is not enough."""
-        process = await asyncio.create_subprocess_exec(*argv, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE)
+    async def start(cls, name: str, argv: Sequence[str], folder: Path | None = None) -> AsyncIterator[Self]:
+        """Start ``argv`` in ``folder``; at the end of the block close its stdin, and kill it where that is not enough."""
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(*argv, stdin=pipe, stdout=pipe, cwd=folder)
         try:
             yield cls(process, name)
         finally:

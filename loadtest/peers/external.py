@@ -19,9 +19,9 @@ class DidNotStart(Exception):
 
 @contextmanager
 def running(
-    argv: Sequence[str], folder: Path, port: int, environment: Mapping[str, str] | None = None
+    argv: Sequence[str], folder: Path, ports: Sequence[int], environment: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run ``argv`` in ``folder``; the block begins when it listens on ``port``, and ends with its end.
+    """Run ``argv`` in ``folder``; the block begins when it listens on all of ``ports``, and ends with its end.
 
     It ends with the driver too, however that ends: setpriv asks the kernel for it.
 
@@ -34,7 +34,7 @@ def running(
             ["setpriv", "--pdeathsig", "KILL", *argv], cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
         )
     try:
-        if not _listens(process, port):
+        if not all(_listens(process, port) for port in ports):
             raise DidNotStart(f"{argv[0]} did not start; end of its log:\n{log.read_bytes()[-LOG_TAIL_BYTES:].decode(errors='replace')}")
         yield process
     finally:

@@ -40,9 +40,8 @@ def main(readers: int, payload_bytes: int) -> None:
     with tempfile.TemporaryDirectory(prefix="parley-mosquitto-") as folder:
         config = Path(folder, "mosquitto.conf")
         config.write_text(CONFIG.format(user=pwd.getpwuid(os.geteuid()).pw_name, port=port, web=web), encoding="ascii")
-        with running(["mosquitto", "-c", str(config)], Path(folder), port) as server:
-            say("listening", web)
-            say("pids", server.pid)
+        with running(["mosquitto", "-c", str(config)], Path(folder), [port, web]) as server:
+            say("listening", web, server.pid)
             with socket.create_connection(("127.0.0.1", port)) as publisher:
                 publisher.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 publisher.sendall(mqtt_connect())

@@ -32,9 +32,8 @@ def main(readers: int, payload_bytes: int) -> None:
     with tempfile.TemporaryDirectory(prefix="parley-nats-") as folder:
         config = Path(folder, "nats.conf")
         config.write_text(CONFIG.format(port=port, web=web), encoding="ascii")
-        with running(["nats-server", "-c", str(config)], Path(folder), port) as server:
-            say("listening", web)
-            say("pids", server.pid)
+        with running(["nats-server", "-c", str(config)], Path(folder), [port, web]) as server:
+            say("listening", web, server.pid)
             with socket.create_connection(("127.0.0.1", port)) as publisher:
                 publisher.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 publisher.sendall(b'CONNECT {"verbose":false,"pedantic":false}\r\n' + PING)

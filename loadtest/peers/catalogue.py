@@ -1,0 +1,182 @@
+"""The peers: what each is, how it is found and installed, how a raw reader joins it, and which of its limits are lifted. Pure."""
+
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from harness.readers import Opening
+from peers.opening import SOCKETIO_PATH, mqtt_opening, nats_opening, socketio_opening
+
+FOLDER: Final = Path(__file__).resolve().parent
+NODE: Final = FOLDER / "node"
+SYNAPSE_PYTHON: Final = FOLDER / "build" / "synapse" / "bin" / "python"
+"""Synapse has an environment of its own: it is large, and Parley's needs none of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A program that tells its version when it is run."""
+
+    argv: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PythonPackage:
+    """A distribution in this Python's environment."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodePackage:
+    """A package that npm has put beside the drivers."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder whose name carries the version; ``pattern`` is a glob below the root of the file system."""
+
+    pattern: str
+
+
+Part: TypeAlias = Command | PythonPackage | NodePackage | Folder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """A server beside Parley.
+
+    Attributes:
+        parts: what must be there; the version of the first is the peer's.
+        install: the command that brings what is not.
+        lifted: limits and defaults that are changed for the measurement, and what else must be said beside a figure.
+        needs_private_network: it listens where it must not on a machine with other networks.
+    """
+
+    name: str
+    parts: tuple[Part, ...]
+    install: str
+    lifted: str
+    needs_private_network: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transport(Peer):
+    """A peer that delivers and keeps nothing.
+
+    Attributes:
+        driver: its command line; the number of readers and the payload's bytes follow. What it obeys: peers/orders.py.
+        opening: what a reader sends to follow the topic; ``prelude`` is the number of frames that answer it.
+        marker: each occurrence in a payload is a delivery: for a server that joins messages in one frame (harness/readers.py).
+    """
+
+    driver: tuple[str, ...]
+    path: str = "/"
+    subprotocol: str = ""
+    opening: Sequence[Opening] = ()
+    prelude: int = 0
+    marker: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatServer(Peer):
+    """A peer that stores a message before it delivers it. ``store``: where, and when that is durable."""
+
+    store: str
+
+
+def python_driver(module: str) -> tuple[str, ...]:
+    """Return the command line of a driver in this package; it runs in the folder above."""
+    return (sys.executable, "-m", f"peers.{module}")
+
+
+NPM: Final = "npm ci --ignore-scripts --prefix loadtest/peers/node"
+SYNAPSE_INSTALL: Final = (
+    "python3 -m venv loadtest/peers/build/synapse && "
+    "loadtest/peers/build/synapse/bin/pip install -r loadtest/peers/synapse-requirements.txt"
+)
+
+TRANSPORTS: Final = (
+    Transport(
+        name="websockets.broadcast",
+        parts=(PythonPackage("websockets"),),
+        install="make test",
+        lifted="no compression, no keepalive; uvloop",
+        driver=python_driver("websockets_broadcast"),
+    ),
+    Transport(
+        name="aiohttp",
+        parts=(PythonPackage("aiohttp"),),
+        install="make test",
+        lifted="no compression, no heartbeat; uvloop; a loop of send_bytes, it has no broadcast",
+        driver=python_driver("aiohttp_sends"),
+    ),
+    Transport(
+        name="python-socketio",
+        parts=(PythonPackage("python-socketio"), PythonPackage("aiohttp")),
+        install="pip install --group bench",
+        lifted="WebSocket transport only, no compression, ping beyond the run; uvloop; emit to a room",
+        driver=python_driver("socketio_room"),
+        path=SOCKETIO_PATH,
+        opening=socketio_opening(),
+        prelude=2,
+    ),
+    Transport(
+        name="Node ws",
+        parts=(NodePackage("ws"), Command(("node", "--version"))),
+        install=NPM,
+        lifted="no compression; a loop of send, it has no broadcast",
+        driver=("node", str(NODE / "ws.mjs")),
+    ),
+    Transport(
+        name="socket.io",
+        parts=(NodePackage("socket.io"), Command(("node", "--version"))),
+        install=NPM,
+        lifted="WebSocket transport only, no compression, ping beyond the run; emit to a room",
+        driver=("node", str(NODE / "socketio.mjs")),
+        path=SOCKETIO_PATH,
+        opening=socketio_opening(),
+        prelude=2,
+    ),
+    Transport(
+        name="nats-server",
+        parts=(Command(("nats-server", "--version")),),
+        install="apt install nats-server",
+        lifted="no compression, ping beyond the run, connections; joins messages of a burst in one frame",
+        driver=python_driver("nats_server"),
+        opening=nats_opening(),
+        prelude=2,
+        marker="MSG ",
+    ),
+    Transport(
+        name="mosquitto",
+        parts=(Command(("mosquitto", "-h")),),
+        install="apt install mosquitto",
+        lifted="QoS 0, no keepalive, no persistence, no bound on a client's queue",
+        needs_private_network=True,
+        driver=python_driver("mosquitto_broker"),
+        path="/mqtt",
+        subprotocol="mqtt",
+        opening=mqtt_opening(),
+        prelude=2,
+    ),
+)
+
+CHAT_SERVERS: Final = ()
+
+
+def version_in(text: str) -> str:
+    """Return the first thing in a text that looks like a version: two or three numbers with dots between.
+
+    Raises:
+        ValueError: there is none.
+    """
+    found = re.search(r"(?<![\d.])\d+\.\d+(?:\.\d+)?(?![\d.]*\.)", text)
+    if found is None:
+        raise ValueError(f"no version in {text!r}")
+    return found[0]
