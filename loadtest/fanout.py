@@ -21,7 +21,7 @@ from harness.lines import ChildError
 from harness.meter import BUSY, Cpu, Meter, Spent
 from harness.native import program
 from harness.parley import Parley
-from harness.readers import Opening, Readers, Wanted, allow_files
+from harness.readers import Count, Opening, Readers, Wanted, allow_files
 from harness.table import columns, percentile, report, spread, write_json
 from parley_protocol.codec import MSGPACK, encode
 from parley_protocol.frames import Author as PostAuthor
@@ -93,11 +93,27 @@ class Window:
         return self.spent.server_us / (self.deliveries or self.posts)
 
 
+class Following(Protocol):
+    """Readers that are connected: those of ``native/``, or those of a server that has no WebSocket."""
+
+    async def count(self) -> Count:
+        """Return what has arrived so far."""
+        ...
+
+    async def expect(self, deliveries: int) -> None:
+        """Ask to be told by ``reached``; ask before they are sent."""
+        ...
+
+    async def reached(self) -> int:
+        """Wait for what ``expect`` asked; return when the last delivery was read, on ``time.monotonic_ns``'s clock."""
+        ...
+
+
 class Subject(Protocol):
-    """A server under test, its readers connected. ``warm`` and ``measure`` treat all of them alike."""
+    """A server under test, its readers connected. ``measure`` treats all of them alike."""
 
     name: str
-    readers: Readers | None
+    readers: Following | None
 
     def cpu(self) -> Cpu:
         """Return the CPU time that it has used so far."""
@@ -113,7 +129,7 @@ class Peer:
 
     def __init__(self, name: str, started: Started, readers: Readers, joined: int) -> None:
         self.name = name
-        self.readers: Readers | None = readers
+        self.readers: Following | None = readers
         self._started = started
         self._joined = joined
 
@@ -134,7 +150,7 @@ class Board:
 
     def __init__(self, server: Parley, board: str, authors: Sequence[Author], readers: Readers | None, size: Size) -> None:
         self.name = "parley" if readers else "parley, nobody reads"
-        self.readers = readers
+        self.readers: Following | None = readers
         self.cpu = server.cpu
         self._board = board
         self._authors = authors

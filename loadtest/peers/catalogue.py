@@ -85,9 +85,7 @@ class Transport(Peer):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatServer(Peer):
-    """A peer that stores a message before it delivers it. ``store``: where, and when that is durable."""
-
-    store: str
+    """A peer that stores a message before it delivers it."""
 
 
 def python_driver(module: str) -> tuple[str, ...]:
@@ -99,6 +97,12 @@ NPM: Final = "npm ci --ignore-scripts --prefix loadtest/peers/node"
 SYNAPSE_INSTALL: Final = (
     "python3 -m venv loadtest/peers/build/synapse && "
     "loadtest/peers/build/synapse/bin/pip install -r loadtest/peers/synapse-requirements.txt"
+)
+
+ERLANG_VERSION: Final = "io:format(erlang:system_info(version)), io:nl(), halt()."
+EJABBERD: Final = (
+    "shapers, intervals between messages, ping and presence broadcast lifted; schedulers do not spin; authors stand in the room too, "
+    "and their deliveries count"
 )
 
 TRANSPORTS: Final = (
@@ -167,7 +171,31 @@ TRANSPORTS: Final = (
     ),
 )
 
-CHAT_SERVERS: Final = ()
+CHAT_SERVERS: Final = (
+    ChatServer(
+        name="ejabberd-mnesia",
+        parts=(Folder("usr/lib/*/ejabberd-*/ebin"), Command(("erl", "-noshell", "-eval", ERLANG_VERSION))),
+        install="apt install ejabberd",
+        lifted=f"{EJABBERD}; archive in Mnesia, its default: written before delivery, on the disk later",
+    ),
+    ChatServer(
+        name="ejabberd-postgresql",
+        parts=(
+            Folder("usr/lib/*/ejabberd-*/ebin"),
+            Command(("erl", "-noshell", "-eval", ERLANG_VERSION)),
+            Folder("usr/lib/erlang/lib/p1_pgsql-*/ebin"),
+        ),
+        install="apt install ejabberd erlang-p1-pgsql",
+        lifted=f"{EJABBERD}; archive in a PostgreSQL like Parley's: committed before delivery",
+    ),
+    ChatServer(
+        name="Synapse",
+        parts=(Command((str(SYNAPSE_PYTHON), "-c", "from synapse.util import SYNAPSE_VERSION; print(SYNAPSE_VERSION)")),),
+        install=SYNAPSE_INSTALL,
+        lifted="all rc_ limits, presence off; one process on a PostgreSQL like Parley's: committed before delivery; readers are "
+        "long-polling syncs with a narrow filter, for it has no WebSocket",
+    ),
+)
 
 
 def version_in(text: str) -> str:
