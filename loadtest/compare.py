@@ -15,7 +15,21 @@ from pathlib import Path
 from typing import Final
 
 import idle
-from fanout import MODES, SHARES, Results, Size, Subject, measure, open_parley, open_peer, posted_bytes, ratio, shares
+from fanout import (
+    FAILURES,
+    MODES,
+    SHARES,
+    Mode,
+    Results,
+    Size,
+    Subject,
+    fan_out_alone,
+    in_turns,
+    open_parley,
+    open_peer,
+    posted_bytes,
+    shares,
+)
 from harness import private
 from harness.driver import floor, start_driver, wanted_of
 from harness.lines import ChildError
@@ -27,17 +41,19 @@ from peers.probe import Absent, Present, choose, look
 
 FIRST_READERS: Final = idle.FIRST_READERS
 SETTLE_S: Final = 2.0
+ALONE: Final = "parley, nobody reads"
+FAN_OUT: Final = "parley, fan-out alone"
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a run found. ``idle_bytes``: resident memory per idle connection, per server."""
+    """What a run found. ``failed``: peers that broke off, with their errors. ``idle_bytes``: per connection, by server."""
 
     present: Sequence[Present[Transport]]
     absent: Sequence[Absent]
+    failed: dict[str, str]
     idle_bytes: dict[str, list[float]]
     windows: Results
-    notes: Sequence[str]
 
 
 async def idle_bytes(peer: Transport, size: Size) -> float:
@@ -58,96 +74,85 @@ async def idle_bytes(peer: Transport, size: Size) -> float:
         return (await connect(size.readers) - before) / size.readers
 
 
-async def measure_idle(peers: Sequence[Transport], size: Size, rounds: int, *, parley: bool) -> dict[str, list[float]]:
-    """Measure memory, one server at a time; guests of Parley, since no peer has accounts."""
+async def measure_idle(
+    peers: Sequence[Transport], size: Size, rounds: int, *, parley: bool
+) -> tuple[dict[str, list[float]], dict[str, str]]:
+    """Measure memory, one server at a time; guests of Parley, since no peer has accounts.
+
+    Returns:
+        Bytes per connection, each round's, by server; and the peers that failed, with their errors.
+    """
     found: dict[str, list[float]] = {}
+    failed: dict[str, str] = {}
     for number in range(rounds):
         for peer in peers:
-            found.setdefault(peer.name, []).append(await idle_bytes(peer, size))
+            if peer.name not in failed:
+                try:
+                    found.setdefault(peer.name, []).append(await idle_bytes(peer, size))
+                except FAILURES as error:
+                    failed[peer.name] = f"{error!r}"
+                    del found[peer.name]
         if parley:
             found.setdefault("parley", []).append((await idle.measure(size.readers, member=False)).server)
         print(f"idle round {number + 1}:", {name: round(each[-1] / 1024, 1) for name, each in found.items()}, file=sys.stderr)
-    return found
+    return found, failed
 
 
-async def measure_fan_out(peers: Sequence[Transport], size: Size, *, parley: bool) -> tuple[Results, list[str]]:
-    """Start all servers, then measure them in turns; return their windows, and what a reader of the table must know.
+async def measure_fan_out(peers: Sequence[Transport], size: Size, *, parley: bool) -> tuple[Results, dict[str, str]]:
+    """Start all servers, then measure them in turns.
 
-    A peer that loses or repeats a delivery is left out from there on, and named in the notes: its figure would be that of other work.
+    Returns:
+        The windows; and the peers that failed, with their errors. The floor's failure, or Parley's, ends the run.
     """
-    notes: list[str] = []
-    plain = program("floor")
-    if not plain.compiled:
-        notes.append("no C compiler: the floor and the readers are their Python stand-ins, ratios to the floor are too low")
+    failed: dict[str, str] = {}
     async with AsyncExitStack() as stack:
-        subjects: list[Subject] = [await stack.enter_async_context(open_peer(peer, size)) for peer in (floor(plain), *peers)]
-        if parley:
-            subjects += [board for board in await stack.enter_async_context(open_parley(size)) if board.readers]
+        subjects: list[Subject] = [await stack.enter_async_context(open_peer(floor(program("floor")), size))]
+        for peer in peers:
+            try:
+                subjects.append(await stack.enter_async_context(open_peer(peer, size)))
+            except FAILURES as error:
+                failed[peer.name] = f"{error!r}"
+        ours = await stack.enter_async_context(open_parley(size)) if parley else []
+        needed = {"floor", *(board.name for board in ours)}
+        subjects += ours
         await asyncio.sleep(SETTLE_S)
-        results: Results = {(subject.name, mode): [] for subject in subjects for mode in MODES}
-        for number in range(-1, size.rounds):
-            turn = max(0, number) % len(subjects)
-            for mode in MODES:
-                for subject in subjects[turn:] + subjects[:turn]:
-                    posts = size.posts(mode) if number >= 0 else max(1, size.posts(mode) // 4)
-                    try:
-                        window = await measure(subject, mode, posts, size.readers)
-                    except ChildError as error:
-                        if subject.name in {"floor", "parley"}:
-                            raise
-                        notes.append(f"left out: {error}")
-                        subjects = [other for other in subjects if other is not subject]
-                        results.pop((subject.name, MODES[0]))
-                        results.pop((subject.name, MODES[1]))
-                        continue
-                    if number < 0:
-                        continue  # A quarter of a window warms each up.
-                    results[subject.name, mode].append(window)
-                    print(f"round {number + 1}: {subject.name}, {mode}: {window.per_delivery_us:.2f} us", file=sys.stderr)
-    return results, notes
+        windows, failed_later = await in_turns(subjects, lambda _, mode: size.posts(mode), size.readers, size.rounds, needed)
+    return windows, failed | failed_later
 
 
 async def run(names: str, size: Size, idle_rounds: int, *, parley: bool, private_network: bool) -> Result:
     """Look which peers there are, measure them."""
     present, absent = look(choose(TRANSPORTS, names), private_network=private_network)
     peers = [one.peer for one in present]
-    memory = await measure_idle(peers, size, idle_rounds, parley=parley)
-    windows, notes = await measure_fan_out(peers, size, parley=parley)
-    return Result(present, absent, memory, windows, notes)
+    memory, failed = await measure_idle(peers, size, idle_rounds, parley=parley)
+    windows, failed_later = await measure_fan_out([peer for peer in peers if peer.name not in failed], size, parley=parley)
+    return Result(present, absent, failed | failed_later, memory, windows)
 
 
 def tables(result: Result) -> str:
     """Return the table of deliveries, and the one of memory."""
-    names = {one.peer.name: f"{one.peer.name} {one.version}" for one in result.present}
-    has_parley = ("parley", MODES[0]) in result.windows
-    rows = []
-    for mode in MODES:
-        for (name, of), windows in result.windows.items():
-            if of != mode:
-                continue
-            last_ms = [value for window in windows for value in window.last_ms]
-            rows.append(
-                [
-                    names.get(name, name),
-                    mode,
-                    spread([window.per_delivery_us for window in windows]),
-                    ratio(result.windows, name, mode, "floor"),
-                    ratio(result.windows, "parley", mode, name) if has_parley else "",
-                    spread([window.deliveries / window.reads for window in windows], 1),
-                    f"{windows[0].bytes / windows[0].deliveries:.0f}",
-                    f"{percentile(last_ms, 50):.1f}" if last_ms else "",
-                    f"{percentile(last_ms, 99):.1f}" if last_ms else "",
-                    *shares(windows),
-                ]
-            )
-    header = ["server", "mode", "CPU us/delivery", "x floor", "parley/it", "frames/read", "bytes", "last ms p50", "p99", *SHARES]
-    fan_out = columns(header, rows)
+    fan_out = columns(
+        [
+            "server",
+            "mode",
+            "CPU us/delivery",
+            "x floor",
+            "parley/it",
+            "fan-out/it",
+            "frames/read",
+            "bytes",
+            "last ms p50",
+            "p99",
+            *SHARES,
+        ],
+        [row for mode in MODES for row in fan_out_rows(result, mode)],
+    )
     if not result.idle_bytes:
         return fan_out
     parley = result.idle_bytes.get("parley")
     memory = [
         [
-            names.get(name, name),
+            versioned(result, name),
             "idle",
             spread([value / 1024 for value in each]),
             f"{statistics.median(parley) / statistics.median(each):.2f}" if parley else "",
@@ -157,20 +162,69 @@ def tables(result: Result) -> str:
     return fan_out + "\n\n" + columns(["server", "readers", "RSS KiB/connection", "parley/it"], memory)
 
 
+def fan_out_rows(result: Result, mode: Mode) -> list[list[str]]:
+    """Return the rows of one mode; ratios are those of the rounds, then their median."""
+    each = {name: [window.per_delivery_us for window in windows] for (name, of), windows in result.windows.items() if of == mode}
+    each.pop(ALONE, None)
+    if "parley" in each:
+        each[FAN_OUT] = fan_out_alone(result.windows, mode)
+
+    def beside(name: str, other: str) -> str:
+        if name not in each or other not in each:
+            return ""
+        return f"{statistics.median(a / b for a, b in zip(each[name], each[other], strict=True)):.2f}"
+
+    rows = []
+    for name, values in each.items():
+        ratios = [beside(name, "floor"), beside("parley", name), beside(FAN_OUT, name)]
+        windows = result.windows.get((name, mode))
+        if windows is None:
+            rows.append([name, mode, spread(values), *ratios, *[""] * (4 + len(SHARES))])
+            continue
+        last_ms = [value for window in windows for value in window.last_ms]
+        rows.append(
+            [
+                versioned(result, name),
+                mode,
+                spread(values),
+                *ratios,
+                spread([window.deliveries / window.reads for window in windows], 1),
+                f"{windows[0].bytes / windows[0].deliveries:.0f}",
+                f"{percentile(last_ms, 50):.1f}" if last_ms else "",
+                f"{percentile(last_ms, 99):.1f}" if last_ms else "",
+                *shares(windows),
+            ]
+        )
+    return rows
+
+
+def versioned(result: Result, name: str) -> str:
+    """Return a server's name with its version."""
+    return next((f"{name} {one.version}" for one in result.present if one.peer.name == name), name)
+
+
 def notes_of(result: Result) -> list[str]:
-    """Return what stands below the table: what is lifted for each peer, and who is absent."""
-    lifted = [f"{one.peer.name}: {one.peer.lifted}" for one in result.present]
-    return [*lifted, *(one.line() for one in result.absent), *result.notes]
+    """Return what stands below the table: what is lifted for each peer, who is absent, who broke off."""
+    notes = [f"{one.peer.name}: {one.peer.lifted}" for one in result.present]
+    notes += [one.line() for one in result.absent]
+    notes += [f"left out: {name}: {error}" for name, error in result.failed.items()]
+    if not program("floor").compiled:
+        notes.append("no C compiler: the floor and the readers are their Python stand-ins, ratios to the floor are too low")
+    return notes
 
 
 def main() -> None:
     """Read the command, run, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peers", default="all", help="names with commas between: " + ", ".join(peer.name for peer in TRANSPORTS))
+    parser.add_argument(
+        "--peers", default="all", help="names with commas between: " + ", ".join(peer.name for peer in TRANSPORTS)
+    )
     parser.add_argument("--no-parley", action="store_true", help="peers and floor alone")
     parser.add_argument("--readers", type=int, default=1_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--idle-rounds", type=int, default=1, help="fresh servers of each kind for the memory of a connection; 0: none")
+    parser.add_argument(
+        "--idle-rounds", type=int, default=1, help="fresh servers of each kind for the memory of a connection; 0: none"
+    )
     parser.add_argument("--one", type=int, default=50, help="messages of a window, one at a time")
     parser.add_argument("--load", type=int, default=200, help="messages of a window, under load")
     parser.add_argument("--joined", type=int, default=10, help="messages that a peer gets in a row under load, 1 to 64")

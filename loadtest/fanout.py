@@ -9,7 +9,7 @@ import asyncio
 import statistics
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -36,6 +36,8 @@ BURST_ROUNDS: Final = 10
 """Under load a peer writes this many joined frames to every reader before the harness waits for the readers."""
 BROADCAST: Final = next(peer for peer in TRANSPORTS if peer.name == "websockets.broadcast")
 SETTLE_S: Final = 1.0
+FAILURES: Final = (ChildError, TimeoutError)
+"""What a peer that breaks off raises."""
 
 Mode: TypeAlias = Literal["one at a time", "under load"]
 MODES: Final[tuple[Mode, ...]] = ("one at a time", "under load")
@@ -91,6 +93,10 @@ class Window:
     def per_delivery_us(self) -> float:
         """Server CPU per delivery; where nobody reads, per post."""
         return self.spent.server_us / (self.deliveries or self.posts)
+
+
+Results: TypeAlias = dict[tuple[str, Mode], list[Window]]
+"""Every round's windows, by server and mode."""
 
 
 class Following(Protocol):
@@ -255,7 +261,38 @@ async def open_parley(size: Size) -> AsyncIterator[list[Board]]:
             yield [Board(server, BOARD, authors, readers, size), Board(server, BOARD_ALONE, authors, None, size)]
 
 
-Results: TypeAlias = dict[tuple[str, Mode], list[Window]]
+async def in_turns(
+    subjects: Sequence[Subject], posts: Callable[[str, Mode], int], readers: int, rounds: int, needed: Container[str]
+) -> tuple[Results, dict[str, str]]:
+    """Warm all servers up with a quarter of a window, then measure rounds of them all, beginning with another one each time.
+
+    Returns:
+        The windows; and the servers that failed, with their errors: one that lost or repeated a delivery has no figure, which would
+        be that of other work.
+
+    Raises:
+        ChildError: the failure of a server that is ``needed``.
+    """
+    results: Results = {(subject.name, mode): [] for mode in MODES for subject in subjects}
+    failed: dict[str, str] = {}
+    for number in range(-1, rounds):
+        turn = max(0, number) % len(subjects)
+        for mode in MODES:
+            for subject in [*subjects[turn:], *subjects[:turn]]:
+                if subject.name in failed:
+                    continue
+                count = posts(subject.name, mode)
+                try:
+                    window = await measure(subject, mode, count if number >= 0 else max(1, count // 4), readers)
+                except FAILURES as error:
+                    if subject.name in needed:
+                        raise
+                    failed[subject.name] = f"{error!r}"
+                    continue
+                if number >= 0:
+                    results[subject.name, mode].append(window)
+                    print(f"round {number + 1}: {subject.name}, {mode}: {window.per_delivery_us:.2f} us", file=sys.stderr)
+    return {key: windows for key, windows in results.items() if key[0] not in failed}, failed
 
 
 async def run(size: Size) -> tuple[Results, list[str]]:
@@ -271,17 +308,8 @@ async def run(size: Size) -> tuple[Results, list[str]]:
             *await stack.enter_async_context(open_parley(size)),
         ]
         await asyncio.sleep(SETTLE_S)
-        for subject in subjects:
-            for mode in MODES:
-                await measure(subject, mode, max(1, size.posts(mode) // 4), size.readers)
-        results: Results = {(subject.name, mode): [] for mode in MODES for subject in subjects}
-        for number in range(size.rounds):
-            turn = number % len(subjects)
-            for mode in MODES:
-                for subject in subjects[turn:] + subjects[:turn]:
-                    window = await measure(subject, mode, size.posts(mode), size.readers)
-                    results[subject.name, mode].append(window)
-                    print(f"round {number + 1}: {subject.name}, {mode}: {window.per_delivery_us:.2f} us", file=sys.stderr)
+        needed = {subject.name for subject in subjects}
+        results, _ = await in_turns(subjects, lambda _, mode: size.posts(mode), size.readers, size.rounds, needed)
     return results, notes
 
 
@@ -345,8 +373,7 @@ def posts_table(results: Results) -> str:
     """Return Parley's cost of a post, and its fan-out alone: the window with readers less the posts of the one without."""
     rows = []
     for mode in MODES:
-        followed, alone = results["parley", mode], results["parley, nobody reads", mode]
-        fan_out = [(a.spent.server_us - a.posts * b.per_delivery_us) / a.deliveries for a, b in zip(followed, alone, strict=True)]
+        alone = results["parley, nobody reads", mode]
         rows.append(
             [
                 "parley",
@@ -354,7 +381,7 @@ def posts_table(results: Results) -> str:
                 spread([window.per_delivery_us for window in alone], 0),
                 spread([window.spent.database_us / window.posts for window in alone], 0),
                 spread([window.posts / window.spent.wall_us * 1e6 for window in alone], 0),
-                spread(fan_out),
+                spread(fan_out_alone(results, mode)),
             ]
         )
     header = [
@@ -366,6 +393,15 @@ def posts_table(results: Results) -> str:
         "fan-out alone, CPU us/delivery",
     ]
     return columns(header, rows)
+
+
+def fan_out_alone(results: Results, mode: Mode) -> list[float]:
+    """Return Parley's CPU per delivery of each round, less what the same posts cost on a board that nobody follows."""
+    rounds = zip(results["parley", mode], results["parley, nobody reads", mode], strict=True)
+    return [
+        (with_readers.spent.server_us - with_readers.posts * alone.per_delivery_us) / with_readers.deliveries
+        for with_readers, alone in rounds
+    ]
 
 
 def main() -> None:

@@ -7,16 +7,15 @@ one. Under load: a window of posts in flight from a few authors. Method and read
 import argparse
 import asyncio
 import statistics
-import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol
 
 import fanout
-from fanout import MODES, SHARES, Following, Mode, Plan, Subject, Window, shares
+from fanout import FAILURES, MODES, SHARES, Following, Mode, Plan, Results, Subject, in_turns, shares
 from harness import private
 from harness.authors import bodies
 from harness.meter import Cpu
@@ -24,6 +23,7 @@ from harness.readers import Readers, allow_files
 from harness.table import columns, percentile, report, spread, write_json
 from peers import ejabberd, synapse
 from peers.catalogue import CHAT_SERVERS, ChatServer
+from peers.external import DidNotStart
 from peers.probe import Absent, Present, choose, look
 
 SETTLE_S: Final = 2.0
@@ -77,14 +77,19 @@ class Room:
 
     name: str
     cpu: Callable[[], Cpu]
+    stored: Callable[[], Awaitable[int]]
+    """Asks the server how many messages its archive holds."""
     authors: Sequence[Poster]
+    authors_who_read: int
     readers: Following | None
     size: Size
-    seed: int = field(default=0)
+    posts: int = 0
+    seed: int = 0
 
     def plan(self, mode: Mode, posts: int) -> Plan:
         """One post a step, or all of them in one step with a window in flight."""
         self.seed += 1
+        self.posts += posts
         texts = bodies(posts, self.size.body_bytes, f"{self.name} {mode} {self.seed}")
         if mode == "one at a time":
             return Plan(posts, [_publish(self.authors[0], [draft], 1) for draft in self.authors[0].make(texts)])
@@ -112,7 +117,7 @@ async def open_ejabberd(name: str, size: Size, *, postgresql: bool) -> AsyncIter
         authors = [
             await stack.enter_async_context(ejabberd.XmppAuthor.open(server.port, number)) for number in range(size.authors)
         ]
-        yield Room(name, server.cpu, authors, readers, size)
+        yield Room(name, server.cpu, authors[0].archived, authors, len(authors), readers, size)
 
 
 @asynccontextmanager
@@ -125,7 +130,8 @@ async def open_synapse(size: Size) -> AsyncIterator[Room]:
         following = [await server.joined(f"reader-{number}", room) for number in range(size.synapse_readers)]
         posting = [await server.joined(f"author-{number}", room) for number in range(size.authors)]
         readers = await stack.enter_async_context(synapse.SyncReaders.start(server, room, following))
-        yield Room(SYNAPSE, server.cpu, [synapse.MatrixAuthor(server, token, room) for token in posting], readers, size)
+        authors = [synapse.MatrixAuthor(server, token, room) for token in posting]
+        yield Room(SYNAPSE, server.cpu, server.stored, authors, 0, readers, size)
 
 
 def _folder(stack: AsyncExitStack) -> Path:
@@ -143,51 +149,52 @@ async def open_parley(size: Size, readers: int) -> AsyncIterator[Subject]:
         yield boards[0]
 
 
-Results: TypeAlias = dict[tuple[str, Mode], list[Window]]
-
-
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Servers that were measured in turns, to so many readers each."""
+    """Servers that were measured in turns, to so many readers each. ``failed``: those that broke off, with their errors."""
 
     readers: int
     windows: Results
+    failed: dict[str, str]
 
 
-async def measure(subjects: list[Subject], size: Size, readers: int) -> Group:
-    """Warm up and measure these servers, in turns."""
-    await asyncio.sleep(SETTLE_S)
-    results: Results = {(subject.name, mode): [] for mode in MODES for subject in subjects}
-    for number in range(-1, size.rounds):
-        turn = max(0, number) % len(subjects)
+async def measure(size: Size, readers: int, opening: Mapping[str, AbstractAsyncContextManager[Room]]) -> Group:
+    """Start Parley and these servers, measure them in turns, and look whether they have stored what they delivered."""
+    async with AsyncExitStack() as stack:
+        subjects: list[Subject] = [await stack.enter_async_context(open_parley(size, readers))]
+        rooms: list[Room] = []
+        failed: dict[str, str] = {}
+        for name, opened in opening.items():
+            try:
+                rooms.append(await stack.enter_async_context(opened))
+            except (*FAILURES, DidNotStart) as error:
+                failed[name] = f"{error!r}"
+        await asyncio.sleep(SETTLE_S)
+        windows, failed_later = await in_turns([*subjects, *rooms], size.posts, readers, size.rounds, needed={"parley"})
+        for room in rooms:
+            if room.name not in failed_later and (stored := await room.stored()) != room.posts:
+                failed_later[room.name] = f"it stored {stored} of {room.posts} posts"
+    for room in rooms:
         for mode in MODES:
-            for subject in subjects[turn:] + subjects[:turn]:
-                posts = size.posts(subject.name, mode)
-                window = await fanout.measure(subject, mode, posts if number >= 0 else max(1, posts // 4), readers)
-                if number < 0:
-                    continue  # A quarter of a window warms each up.
-                if subject.name.startswith("ejabberd"):
-                    # Its authors get every message as well.
-                    window = replace(window, deliveries=window.deliveries * (readers + size.authors) // readers)
-                results[subject.name, mode].append(window)
-                print(f"round {number + 1}: {subject.name}, {mode}: {window.per_delivery_us:.1f} us", file=sys.stderr)
-    return Group(readers, results)
+            # Where authors stand in the room, they get every message as well.
+            deliveries = [
+                window.deliveries * (readers + room.authors_who_read) // readers for window in windows.get((room.name, mode), [])
+            ]
+            pairs = zip(windows.get((room.name, mode), []), deliveries, strict=True)
+            windows[room.name, mode] = [replace(window, deliveries=count) for window, count in pairs]
+    failed |= failed_later
+    return Group(readers, {key: found for key, found in windows.items() if key[0] not in failed}, failed)
 
 
 async def run(present: Sequence[Present[ChatServer]], size: Size) -> list[Group]:
     """Measure Parley and ejabberd at the same time, then Parley and Synapse."""
-    names = {one.peer.name for one in present}
+    names = [one.peer.name for one in present]
     groups = []
-    if stores := sorted(name for name in names if name.startswith("ejabberd")):
-        async with AsyncExitStack() as stack:
-            subjects: list[Subject] = [await stack.enter_async_context(open_parley(size, size.readers))]
-            for name in stores:
-                postgresql = name.endswith("postgresql")
-                subjects.append(await stack.enter_async_context(open_ejabberd(name, size, postgresql=postgresql)))
-            groups.append(await measure(subjects, size, size.readers))
+    if kinds := [name for name in names if name != SYNAPSE]:
+        rooms = {name: open_ejabberd(name, size, postgresql=name.endswith("postgresql")) for name in kinds}
+        groups.append(await measure(size, size.readers, rooms))
     if SYNAPSE in names:
-        async with open_parley(size, size.synapse_readers) as parley, open_synapse(size) as room:
-            groups.append(await measure([parley, room], size, size.synapse_readers))
+        groups.append(await measure(size, size.synapse_readers, {SYNAPSE: open_synapse(size)}))
     return groups
 
 
@@ -215,7 +222,17 @@ def table(groups: Sequence[Group], present: Sequence[Present[ChatServer]]) -> st
                     *shares(windows),
                 ]
             )
-    header = ["server", "mode", "readers", "CPU us/delivery", "PostgreSQL us/delivery", "x parley", "posts/s", "last ms p50", "p99"]
+    header = [
+        "server",
+        "mode",
+        "readers",
+        "CPU us/delivery",
+        "PostgreSQL us/delivery",
+        "x parley",
+        "posts/s",
+        "last ms p50",
+        "p99",
+    ]
     return columns([*header, "bytes", *SHARES], rows)
 
 
@@ -234,7 +251,9 @@ def main() -> None:
     parser.add_argument("--synapse-load", type=int, default=40)
     parser.add_argument("--body-bytes", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--terms", type=int, default=1_000, help="terms of the rule that judges every post of Parley; 0 for no rule")
+    parser.add_argument(
+        "--terms", type=int, default=1_000, help="terms of the rule that judges every post of Parley; 0 for no rule"
+    )
     parser.add_argument("--json", type=Path, help="write every round here")
     given = vars(parser.parse_args())
     json_path: Path | None = given.pop("json")
@@ -243,8 +262,10 @@ def main() -> None:
     allow_files(size.readers + size.synapse_readers)
     present, absent = look(chosen, private_network=private.enter())
     groups = asyncio.run(run(present, size))
-    notes = notes_of(present, absent)
-    title = f"The whole job, {size.body_bytes}-byte bodies, {size.in_flight} in flight, median of {size.rounds} rounds (least–most)"
+    notes = notes_of(present, absent, groups)
+    title = (
+        f"The whole job, {size.body_bytes}-byte bodies, {size.in_flight} in flight, median of {size.rounds} rounds (least–most)"
+    )
     print(report(title, table(groups, present), notes))
     if json_path:
         flat = [
@@ -258,9 +279,10 @@ def main() -> None:
         write_json(json_path, document)
 
 
-def notes_of(present: Sequence[Present[ChatServer]], absent: Sequence[Absent]) -> list[str]:
-    """Return what stands below the table: what is lifted for each peer, and who is absent."""
-    return [*(f"{one.peer.name}: {one.peer.lifted}" for one in present), *(one.line() for one in absent)]
+def notes_of(present: Sequence[Present[ChatServer]], absent: Sequence[Absent], groups: Sequence[Group]) -> list[str]:
+    """Return what stands below the table: what is lifted for each peer, who is absent, who broke off."""
+    notes = [f"{one.peer.name}: {one.peer.lifted}" for one in present] + [one.line() for one in absent]
+    return notes + [f"left out: {name}: {error}" for group in groups for name, error in group.failed.items()]
 
 
 if __name__ == "__main__":

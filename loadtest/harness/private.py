@@ -2,11 +2,11 @@
 
 import fcntl
 import os
-import shutil
 import socket
 import struct
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import Final
 
 INSIDE: Final = "PARLEY_LOADTEST_PRIVATE"
@@ -28,9 +28,18 @@ def enter() -> bool:
     command = ["unshare", "--net", "--pid", "--fork", "--mount", "--mount-proc", "--kill-child"]
     if os.geteuid() != 0:
         command += ["--map-current-user", "--keep-caps"]
-    if shutil.which("unshare") is None or subprocess.run([*command, "true"], capture_output=True, timeout=TRY_WITHIN_S).returncode:
+    if not _works([*command, "true"]):
         return False
-    os.execvpe(command[0], [*command, sys.executable, *sys.orig_argv[1:]], os.environ | {INSIDE: "1"})
+    argv = [*command, sys.executable, *sys.orig_argv[1:]]
+    os.execvpe(argv[0], argv, os.environ | {INSIDE: "1"})  # noqa: S606  # Ourselves again.
+    raise AssertionError("unreachable: exec does not return")
+
+
+def _works(command: Sequence[str]) -> bool:
+    try:
+        return subprocess.run(command, check=False, capture_output=True, timeout=TRY_WITHIN_S).returncode == 0
+    except FileNotFoundError:
+        return False
 
 
 def _loopback_up() -> None:

@@ -23,7 +23,18 @@ from harness.meter import Cpu
 from harness.readers import Wanted
 from parley_server import embedded_postgres
 from peers.external import free_ports, running
-from peers.xmpp import BODY, OPENING_FRAMES, PATH, SUBPROTOCOL, configuration, message, message_id, opening
+from peers.xmpp import (
+    BODY,
+    COUNT_QUERY,
+    OPENING_FRAMES,
+    PATH,
+    SUBPROTOCOL,
+    archived_count,
+    configuration,
+    message,
+    message_id,
+    opening,
+)
 
 ANSWER_WITHIN_S: Final = 30.0
 LIBRARIES: Final = "usr/lib/*/ejabberd-*/ebin"
@@ -49,7 +60,13 @@ class Ejabberd:
     def wanted(self, readers: int) -> Wanted:
         """Return how readers join its room."""
         return Wanted(
-            self.port, readers, path=PATH, subprotocol=SUBPROTOCOL, opening=opening("reader-%d"), prelude=OPENING_FRAMES, marker=BODY
+            self.port,
+            readers,
+            path=PATH,
+            subprotocol=SUBPROTOCOL,
+            opening=opening("reader-%d"),
+            prelude=OPENING_FRAMES,
+            marker=BODY,
         )
 
 
@@ -73,7 +90,7 @@ async def start(folder: Path, *, postgresql: bool) -> AsyncIterator[Ejabberd]:
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
-            "ERL_LIBS": str(next(Path("/").glob(LIBRARIES)).parent.parent),
+            "ERL_LIBS": _libraries(),
             "ERL_MAX_PORTS": "32000",
             "ERL_CRASH_DUMP_BYTES": "0",
             "EJABBERD_CONFIG_PATH": str(config),
@@ -82,6 +99,11 @@ async def start(folder: Path, *, postgresql: bool) -> AsyncIterator[Ejabberd]:
         argv = [*ERLANG, "-mnesia", "dir", json.dumps(str(folder / "mnesia")), "-s", "ejabberd"]
         server = stack.enter_context(running(argv, folder, [port], environment))
         yield Ejabberd(port, server.pid, database_pid)
+
+
+def _libraries() -> str:
+    """Return the folder that holds ejabberd's and its dependencies' code; Erlang's own are found without it."""
+    return str(next(Path("/").glob(LIBRARIES)).parent.parent)
 
 
 async def _make_tables(url: str) -> None:
@@ -138,3 +160,11 @@ class XmppAuthor:
             if seen in sent_ns:
                 took_ns.append(time.monotonic_ns() - sent_ns.pop(seen))
         return took_ns
+
+    async def archived(self) -> int:
+        """Ask the room how many messages its archive holds."""
+        await self._socket.send(COUNT_QUERY)
+        async with asyncio.timeout(ANSWER_WITHIN_S):
+            while (count := archived_count(str(await self._socket.recv()))) is None:
+                pass
+        return count

@@ -31,11 +31,18 @@ def running(
     log = folder / "server.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", *argv], cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            ["setpriv", "--pdeathsig", "KILL", *argv],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
         )
     try:
         if not all(_listens(process, port) for port in ports):
-            raise DidNotStart(f"{argv[0]} did not start; end of its log:\n{log.read_bytes()[-LOG_TAIL_BYTES:].decode(errors='replace')}")
+            raise DidNotStart(
+                f"{argv[0]} did not start; end of its log:\n{log.read_bytes()[-LOG_TAIL_BYTES:].decode(errors='replace')}"
+            )
         yield process
     finally:
         process.terminate()
@@ -83,4 +90,3 @@ def _listens(process: subprocess.Popen[bytes], port: int) -> bool:
         else:
             return True
     return False
-

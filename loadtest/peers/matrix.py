@@ -26,6 +26,7 @@ FILTER: Final = json.dumps(
 )
 WAIT_MS: Final = 30_000
 """How long the server may hold a sync back when there is nothing new."""
+PASSWORD: Final = "load"  # noqa: S105  # Guards nothing: the server is on loopback and ends with the run.
 PLENTY: Final = {"per_second": 1_000_000, "burst_count": 1_000_000}
 
 
@@ -63,7 +64,15 @@ def configuration(port: int, folder: Path, database_url: str, secret: str) -> di
         },
         **{
             f"rc_{name}": PLENTY
-            for name in ("message", "registration", "admin_redaction", "room_creation", "delayed_event_mgmt", "reports", "presence")
+            for name in (
+                "message",
+                "registration",
+                "admin_redaction",
+                "room_creation",
+                "delayed_event_mgmt",
+                "reports",
+                "presence",
+            )
         },
         "rc_presence": {"per_user": PLENTY},
         "rc_login": {"address": PLENTY, "account": PLENTY, "failed_attempts": PLENTY},
@@ -78,10 +87,9 @@ LOGGING: Final = {"version": 1, "root": {"level": "ERROR"}, "disable_existing_lo
 
 def registration(nonce: str, name: str, secret: str) -> dict[str, Any]:
     """Return the body that makes an account by the shared secret."""
-    password = "load"  # guards nothing: the server is on loopback and ends with the run
-    parts = (nonce, name, password, "notadmin")
+    parts = (nonce, name, PASSWORD, "notadmin")
     mac = hmac.new(secret.encode(), b"\x00".join(part.encode() for part in parts), hashlib.sha1)
-    return {"nonce": nonce, "username": name, "password": password, "admin": False, "mac": mac.hexdigest()}
+    return {"nonce": nonce, "username": name, "password": PASSWORD, "admin": False, "mac": mac.hexdigest()}
 
 
 def join_path(room: str) -> str:

@@ -45,7 +45,9 @@ def look(peers: Iterable[P], *, private_network: bool) -> tuple[list[Present[P]]
         if missing:
             absent.append(Absent(peer.name, f"{' and '.join(missing)} not installed ({peer.install})"))
         elif peer.needs_private_network and not private_network:
-            absent.append(Absent(peer.name, "it listens on every interface, and no network of its own could be made (unshare, as root)"))
+            absent.append(
+                Absent(peer.name, "it listens on every interface, and no network of its own could be made (unshare, as root)")
+            )
         elif versions[0] is not None:
             present.append(Present(peer, versions[0]))
     return present, absent

@@ -6,10 +6,10 @@ On uvloop where it is installed; the WebSocket transport only, without compressi
 """
 
 import asyncio
+import importlib
 import sys
 from typing import Any
 
-import socketio
 from aiohttp import web
 
 from peers.loop import run
@@ -25,7 +25,7 @@ async def main(readers: int, payload_bytes: int) -> None:
     here = 0
     all_here = asyncio.Event()
     body = socketio_body(payload_bytes)
-    server = socketio.AsyncServer(
+    server = importlib.import_module("socketio").AsyncServer(  # By name, since it carries no types.
         async_mode="aiohttp",
         transports=["websocket"],
         http_compression=False,

@@ -23,7 +23,17 @@ from harness.readers import Count
 from parley_server import embedded_postgres
 from peers.catalogue import SYNAPSE_PYTHON
 from peers.external import free_ports, running
-from peers.matrix import CREATE_ROOM, LOGGING, REGISTER, configuration, join_path, messages_in, registration, send_path, sync_query
+from peers.matrix import (
+    CREATE_ROOM,
+    LOGGING,
+    REGISTER,
+    configuration,
+    join_path,
+    messages_in,
+    registration,
+    send_path,
+    sync_query,
+)
 
 CALL_WITHIN_S: Final = 120.0
 DELIVERED_WITHIN_S: Final = 120.0
@@ -38,6 +48,7 @@ class Synapse:
     http: aiohttp.ClientSession
     pid: int
     database_pid: int
+    database_url: str
     secret: str
 
     def cpu(self) -> Cpu:
@@ -58,6 +69,14 @@ class Synapse:
             answer = await response.json()
         assert isinstance(answer, dict)
         return answer
+
+    async def stored(self) -> int:
+        """Ask the database how many messages it holds."""
+        connection = await asyncpg.connect(self.database_url)
+        try:
+            return int(await connection.fetchval("SELECT count(*) FROM events WHERE type = 'm.room.message'"))
+        finally:
+            await connection.close()
 
     async def account(self, name: str) -> str:
         """Make an account and return its token."""
@@ -106,7 +125,7 @@ async def start(folder: Path) -> AsyncIterator[Synapse]:
             timeout=aiohttp.ClientTimeout(total=CALL_WITHIN_S),
         )
         await stack.enter_async_context(http)
-        yield Synapse(http, server.pid, database.pid, secret)
+        yield Synapse(http, server.pid, database.pid, url, secret)
 
 
 class SyncReaders:
@@ -125,7 +144,10 @@ class SyncReaders:
     async def start(cls, server: Synapse, room: str, tokens: Sequence[str]) -> AsyncIterator["SyncReaders"]:
         """Begin to read; the block begins when every reader knows where the room stands."""
         readers = cls(len(tokens))
-        first = [str((await server.call("GET", "/_matrix/client/v3/sync", token, **sync_query(None)))["next_batch"]) for token in tokens]
+        first = [
+            str((await server.call("GET", "/_matrix/client/v3/sync", token, **sync_query(None)))["next_batch"])
+            for token in tokens
+        ]
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(readers._follow(server, room, token, since, number))

@@ -17,6 +17,12 @@ OPENING_FRAMES: Final = 9
 LONG_S: Final = 36_000
 
 _OPEN: Final = "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='localhost' version='1.0'/>"
+COUNT_QUERY: Final = (
+    f"<iq type='set' id='count' to='{ROOM}'><query xmlns='urn:xmpp:mam:2'>"
+    "<set xmlns='http://jabber.org/protocol/rsm'><max>0</max></set></query></iq>"
+)
+"""Asks for a page of the archive with nothing on it, whose answer says how much there is (XEP-0059, 2.7)."""
+_COUNT: Final = re.compile(r" id='count'.*<count>(\d+)</count>")
 _ID: Final = re.compile(r" id='(p\d+-\d+)'")
 
 
@@ -41,6 +47,12 @@ def message_id(stanza: str) -> str | None:
     """Return the id that ``message`` gave, from the room's copy; none for any other stanza."""
     found = _ID.search(stanza) if BODY in stanza else None
     return found[1] if found else None
+
+
+def archived_count(stanza: str) -> int | None:
+    """Return the answer to COUNT_QUERY; none for any other stanza."""
+    found = _COUNT.search(stanza)
+    return int(found[1]) if found else None
 
 
 def configuration(port: int, postgresql: str | None) -> dict[str, Any]:
