@@ -10,6 +10,7 @@ posts that were, and how many of the retracted bodies are among the bytes.
 import argparse
 import asyncio
 import os
+import shlex
 import signal
 import socket
 import sys
@@ -104,7 +105,7 @@ async def run(posts: int, retracted: int, receive_buffer: int, first: int) -> in
             f"reader: {len(raw)} bytes, {len(got)} posts, then {ended}; of the {first} posts before the first retracted one it has {taken}"
         )
         print(f"retracted bodies among its bytes: {len(leaked)} {' '.join(leaked)}")
-        print(f"\ncommand: {machine.command_line()}\nmachine: {machine.machine_line()}")
+        print(f"\ncommand: {shlex.join(['.venv/bin/python', *sys.argv])}\nmachine: {machine.this_machine()}")
         return len(leaked)
 
 

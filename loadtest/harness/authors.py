@@ -20,6 +20,8 @@ from parley_protocol.ids import BoardId
 
 SUBPROTOCOL: Final = "parley.v1.msgpack"
 ANSWER_WITHIN_S: Final = 30.0
+STAMP: Final = b"@" + b"0" * 20
+"""What a body begins with whose time of sending the swarm reads: CLOCK_MONOTONIC in nanoseconds, the same clock in every process."""
 SYLLABLES: Final = (
     "ba",
     "ce",
@@ -56,10 +58,17 @@ def bodies(count: int, size_bytes: int, seed: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A post that is ready to send: its request id, and its frame."""
+    """A post that is ready to send: its request id, and its frame. ``stamp_at``: where in the frame the time of sending is put."""
 
     number: int
     frame: bytes
+    stamp_at: int = -1
+
+    def stamped(self) -> bytes:
+        """Return the frame as it is to be sent now."""
+        if self.stamp_at < 0:
+            return self.frame
+        return self.frame[: self.stamp_at] + b"@%020d" % time.monotonic_ns() + self.frame[self.stamp_at + len(STAMP) :]
 
 
 @dataclass(slots=True)
@@ -79,19 +88,22 @@ class Author:
         ) as socket:
             author = cls(socket)
             await socket.send(encode(MSGPACK, Hello(v=1, client="loadtest", token=token)))
-            answer = await author._answer()
+            answer = await author.answer()
             if answer.get("type") != "welcome":
                 raise ChildError(f"hello was answered with {answer}")
             yield author
 
-    def make(self, board: str, texts: Sequence[str]) -> list[Draft]:
-        """Encode posts."""
-        first = self.made
-        self.made += len(texts)
-        return [
-            Draft(number, encode(MSGPACK, Post(number, BoardId(board), nonce=f"{self.nonce}-{number}", body=text)))
-            for number, text in enumerate(texts, first)
-        ]
+    def make(self, board: str, texts: Sequence[str], *, stamped: bool = False) -> list[Draft]:
+        """Encode posts; ``stamped`` ones get the time of their sending at the beginning of the body, in place of what stands there."""
+        return [self.draft(board, text, stamped=stamped) for text in texts]
+
+    def draft(self, board: str, text: str, *, stamped: bool = False) -> Draft:
+        """Encode one post."""
+        number = self.made
+        self.made += 1
+        body = STAMP.decode() + text[len(STAMP) :] if stamped else text
+        frame = encode(MSGPACK, Post(number, BoardId(board), nonce=f"{self.nonce}-{number}", body=body))
+        return Draft(number, frame, frame.index(STAMP) if stamped else -1)
 
     async def publish(self, drafts: Sequence[Draft], in_flight_max: int) -> list[int]:
         """Send posts, at most ``in_flight_max`` of them unanswered.
@@ -108,8 +120,8 @@ class Author:
         while len(took_ns) < len(drafts):
             for draft in islice(waiting, in_flight_max - len(sent_ns)):
                 sent_ns[draft.number] = time.monotonic_ns()
-                await self.socket.send(draft.frame)
-            answer = await self._answer()
+                await self.socket.send(draft.stamped())
+            answer = await self.answer()
             match answer.get("type"):
                 case "ok":
                     took_ns.append(time.monotonic_ns() - sent_ns.pop(int(answer["re"])))
@@ -117,7 +129,12 @@ class Author:
                     raise ChildError(f"a post was answered with {answer}")
         return took_ns
 
-    async def _answer(self) -> dict[str, Any]:
+    async def answer(self) -> dict[str, Any]:
+        """Read one frame.
+
+        Raises:
+            TimeoutError: nothing came for ``ANSWER_WITHIN_S``.
+        """
         async with asyncio.timeout(ANSWER_WITHIN_S):
             data = await self.socket.recv(decode=False)
         value = MSGPACK.load(data)

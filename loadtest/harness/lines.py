@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Final, Self
 
 ANSWER_WITHIN_S: Final = 60.0
 END_WITHIN_S: Final = 10.0
+LINE_BYTES_MAX: Final = 1 << 22
+"""The longest is a list of one number for each of some ten thousand connections."""
 
 
 class ChildError(Exception):
@@ -24,10 +25,11 @@ class LineProcess:
 
     @classmethod
     @asynccontextmanager
-    async def start(cls, name: str, argv: Sequence[str], folder: Path | None = None) -> AsyncIterator[Self]:
-        """Start ``argv`` in ``folder``; at the end of the block close its stdin, and kill it where that is not enough."""
-        pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(*argv, stdin=pipe, stdout=pipe, cwd=folder)
+    async def start(cls, name: str, argv: Sequence[str]) -> AsyncIterator[Self]:
+        """Start ``argv``; at the end of the block close its stdin, and kill it where that is not enough."""
+        process = await asyncio.create_subprocess_exec(
+            *argv, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LINE_BYTES_MAX
+        )
         try:
             yield cls(process, name)
         finally:

@@ -2,7 +2,8 @@
 
 import os
 import platform
-import sys
+import re
+import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,22 +26,52 @@ class CoreTime:
     """Taken by other machines on the same host."""
 
 
-def machine_line() -> str:
-    """Return one line that says where a figure was measured."""
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Where a figure was measured. ``revision``: of the repository, with a ``+`` where files were changed since."""
+
+    cpu: str
+    cores: int
+    memory_gib: float
+    kernel: str
+    python: str
+    revision: str
+
+    def __str__(self) -> str:
+        return f"{self.cpu}, {self.cores} cores, {self.memory_gib} GiB, {self.kernel}, {self.python}, revision {self.revision}"
+
+    @property
+    def kind(self) -> str:
+        """Name the kind of machine, as part of a file's name: what runs on another kind is compared with another baseline."""
+        return re.sub(r"[^a-z0-9]+", "-", f"{self.cpu} {self.cores} cores".lower()).strip("-")
+
+
+def this_machine() -> Machine:
+    """Describe the machine that we run on."""
     model = next(
         (line.partition(":")[2].strip() for line in _text(PROC / "cpuinfo").splitlines() if line.startswith("model name")),
         platform.machine(),
     )
     memory_kib = _keyed(PROC / "meminfo").get("MemTotal", 0)
-    return (
-        f"{model}, {os.cpu_count()} cores, {memory_kib / 2**20:.1f} GiB, {platform.system()} {platform.release()}, "
-        f"{platform.python_implementation()} {platform.python_version()}"
+    return Machine(
+        model,
+        os.cpu_count() or 1,
+        round(memory_kib / 2**20, 1),
+        f"{platform.system()} {platform.release()}",
+        f"{platform.python_implementation()} {platform.python_version()}",
+        _revision(),
     )
 
 
-def command_line() -> str:
-    """Return the command that is running, as it can be typed again."""
-    return " ".join([Path(sys.executable).name, *sys.argv])
+def _revision() -> str:
+    """Ask git which commit the files are of; ``unknown`` outside of a repository."""
+    git = ("git", "-C", str(Path(__file__).parent))
+    try:
+        commit = subprocess.run([*git, "rev-parse", "--short=10", "HEAD"], capture_output=True, text=True, check=True)
+        changed = subprocess.run([*git, "status", "--porcelain", "--untracked-files=no"], capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return commit.stdout.strip() + ("+" if changed.stdout.strip() else "")
 
 
 def cpu_us(pid: int) -> float:

@@ -14,6 +14,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, Self
 
+import asyncpg
+
 from harness import machine
 from harness.lines import ChildError
 from harness.meter import Cpu
@@ -22,6 +24,7 @@ READY_WITHIN_S: Final = 90.0
 CALL_WITHIN_S: Final = 30.0
 STOP_WITHIN_S: Final = 30.0
 LOG_TAIL_BYTES: Final = 4_000
+CALLS_AT_ONCE: Final = 4
 POLICY: Final = "spam"
 """A policy that the catalogue has from the first start."""
 
@@ -31,11 +34,15 @@ class Parley:
 
     name: Final = "parley"
 
-    def __init__(self, pid: int, port: int) -> None:
-        self.pid = pid
-        self.port = port
-        self.socket_url = f"ws://127.0.0.1:{port}/v1/ws"
+    def __init__(self, folder: Path) -> None:
+        self.port = _free_port()
+        self.socket_url = f"ws://127.0.0.1:{self.port}/v1/ws"
         self.admin_token = ""
+        self._password = secrets.token_urlsafe(18)
+        self._data = folder / "data"
+        self._log = folder / "server.log"
+        self._process: asyncio.subprocess.Process | None = None
+        self._database: asyncpg.Connection[asyncpg.Record] | None = None
 
     @classmethod
     @asynccontextmanager
@@ -47,38 +54,28 @@ class Parley:
         """
         with tempfile.TemporaryDirectory(prefix="parley-load-", ignore_cleanup_errors=True) as folder:
             _let_pass(Path(folder))
-            port, password = _free_port(), secrets.token_urlsafe(18)
-            settings = {
-                "PARLEY_HOST": "127.0.0.1",
-                "PARLEY_PORT": str(port),
-                "PARLEY_DATA_DIR": str(Path(folder) / "data"),
-                "PARLEY_ADMIN_PASSWORD": password,
-                "PARLEY_IDENTITY": "unverified",
-                "PARLEY_LIMITS": "off",
-            }
-            kept = {name: value for name, value in os.environ.items() if not name.startswith("PARLEY_")}
-            log = Path(folder) / "server.log"
-            with log.open("wb") as output:
-                process = await asyncio.create_subprocess_exec(
-                    sys.executable,
-                    "-m",
-                    "parley_server",
-                    env=kept | settings,
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                )
+            server = cls(Path(folder))
             try:
-                server = cls(process.pid, port)
-                try:
-                    await server._ready(process)
-                    server.admin_token = await server.sign_in("admin", password)
-                except (ChildError, OSError) as error:
-                    tail = log.read_bytes()[-LOG_TAIL_BYTES:].decode(errors="replace")
-                    raise ChildError(f"{error}; end of the server's log:\n{tail}") from error
+                await server._begin()
+                server.admin_token = await server.sign_in("admin", server._password)
                 yield server
             finally:
-                await _stop(process)
+                await server._end()
+
+    @property
+    def pid(self) -> int:
+        """The server's process."""
+        assert self._process is not None
+        return self._process.pid
+
+    async def restart(self) -> None:
+        """End the server as an operator does (SIGTERM), and start it again on the same port and store.
+
+        Raises:
+            ChildError: as ``start``.
+        """
+        await self._end()
+        await self._begin()
 
     async def sign_in(self, handle: str, password: str) -> str:
         """Return a token."""
@@ -121,6 +118,42 @@ class Parley:
         """
         return await asyncio.to_thread(self._call, method, path, body, self.admin_token if token is None else token)
 
+    async def bots(self, count: int, name: str) -> list[str]:
+        """Make bots and return a token of each: accounts without a password, whose hashing would take most of the time."""
+        turns = asyncio.Semaphore(CALLS_AT_ONCE)
+
+        async def make(number: int) -> str:
+            async with turns:
+                document = {"handle": f"{name}-{number}", "display_name": f"{name} {number}".title()}
+                return str((await self.call("POST", "/v1/bots", document))["token"])
+
+        return list(await asyncio.gather(*map(make, range(count))))
+
+    def database_url(self, name: str = "parley") -> str:
+        """Return the address of a database of the embedded PostgreSQL, for a superuser of it."""
+        folder = self._data / "postgres"
+        port = (folder / "cluster" / "postmaster.pid").read_text("utf-8").splitlines()[3]
+        return f"postgresql://parley:{(folder / 'password').read_text('utf-8').strip()}@127.0.0.1:{port}/{name}"
+
+    async def metrics(self) -> dict[str, float]:
+        """Read /metrics: each sample without labels, by its name."""
+        _, text = await asyncio.to_thread(self._http, "GET", "/metrics")
+        pairs = (line.split() for line in text.decode().splitlines() if line and line[0] != "#" and "{" not in line)
+        return {name: float(value) for name, value, *_ in pairs}
+
+    async def transactions(self) -> int:
+        """Return the transactions that PostgreSQL has ended in the server's database, without those that ask this.
+
+        A statement outside of an explicit transaction is one. A backend reports what it did when it is idle, once a second at most: wait
+        two seconds after what is to be counted.
+        """
+        if self._database is None:
+            # Another database than the server's, so that our own statements are not counted.
+            self._database = await asyncpg.connect(self.database_url("postgres"), ssl=False)
+        assert self._database is not None
+        query = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = 'parley'"
+        return int(await self._database.fetchval(query))
+
     def cpu(self) -> Cpu:
         """Return the CPU time used so far."""
         own, database = machine.descendants(self.pid)
@@ -151,34 +184,63 @@ class Parley:
             response = connection.getresponse()
             return response.status, response.read()
 
-    async def _ready(self, process: asyncio.subprocess.Process) -> None:
-        """Wait until ``/readyz`` answers 200."""
+    async def _begin(self) -> None:
+        """Start the process and wait until it is ready."""
+        settings = {
+            "PARLEY_HOST": "127.0.0.1",
+            "PARLEY_PORT": str(self.port),
+            "PARLEY_DATA_DIR": str(self._data),
+            "PARLEY_ADMIN_PASSWORD": self._password,
+            "PARLEY_IDENTITY": "unverified",
+            "PARLEY_LIMITS": "off",
+        }
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PARLEY_")}
+        with self._log.open("ab") as output:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "parley_server",
+                env=kept | settings,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
         try:
             async with asyncio.timeout(READY_WITHIN_S):
                 while not await asyncio.to_thread(self._is_ready):
-                    if process.returncode is not None:
-                        raise ChildError(f"the server ended with {process.returncode}")
-                    await asyncio.sleep(0.1)
+                    if self._process.returncode is not None:
+                        raise ChildError(f"the server ended with {self._process.returncode}; {self._said()}")
+                    await asyncio.sleep(0.05)
         except TimeoutError:
-            raise ChildError(f"the server was not ready within {READY_WITHIN_S:.0f} s") from None
+            raise ChildError(f"the server was not ready within {READY_WITHIN_S:.0f} s; {self._said()}") from None
+
+    async def _end(self) -> None:
+        """Ask the server to end, and make it end where it does not."""
+        if self._database is not None:
+            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await self._database.close(timeout=STOP_WITHIN_S)
+            self._database = None
+        process = self._process
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            async with asyncio.timeout(STOP_WITHIN_S):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+    def _said(self) -> str:
+        tail = self._log.read_bytes()[-LOG_TAIL_BYTES:].decode(errors="replace")
+        return f"the end of its log:\n{tail}"
 
     def _is_ready(self) -> bool:
         try:
             return self._http("GET", "/readyz")[0] == 200
         except (OSError, http.client.HTTPException):
             return False
-
-
-async def _stop(process: asyncio.subprocess.Process) -> None:
-    """Ask the server to end, and make it end where it does not."""
-    with contextlib.suppress(ProcessLookupError):
-        process.terminate()
-    try:
-        async with asyncio.timeout(STOP_WITHIN_S):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
 
 
 def _let_pass(folder: Path) -> None:

@@ -4,11 +4,10 @@
  *   -H  file of `hello` frames in MessagePack without `resume`, one a line in hex; connection i sends line i mod lines
  *   -B  connection i follows the board PREFIX followed by the number i mod boards ("load-", 1)
  *   -t  greatest life of the process in seconds (3600)
- * Without -H a connection is followed by nothing but its handshake, and every message that comes is a delivery.
  *
- * A body (or, without -H, a message) that begins with `@` and 20 digits carries the CLOCK_MONOTONIC nanoseconds of its sending: how long it
- * took goes into a histogram. Prints "READY N" when all follow their boards, then obeys lines on stdin; each but the first four answers
- * with one line that begins with its own first word:
+ * A body (or, without -H, a message) that begins with `@` and 20 digits is a delivery: the digits are the CLOCK_MONOTONIC nanoseconds of
+ * its sending, and how long it took goes into a histogram. Prints "READY N" when all follow their boards, then obeys lines on stdin; each
+ * but the first four answers with one line that begins with its own first word:
  *   stall P        of every 1,000 connections, P stop reading from now on; they are the slow ones until the next `stall`
  *   unstall        they read again
  *   drop           close every connection at once; each comes back after the delay that SPEC.md asks for, with its cursor
@@ -157,14 +156,15 @@ static void answer_until(void) {
     }
 }
 
-static void delivered(struct conn *c, const uint8_t *body, size_t len, uint64_t now) {
+/* Takes a body: with a stamp it is a delivery. */
+static void take_body(struct conn *c, const uint8_t *body, size_t len, uint64_t now) {
+    if (len < STAMP_BYTES || body[0] != '@')
+        return;
+    uint64_t sent = 0;
+    for (int i = 1; i < STAMP_BYTES; i++)
+        sent = sent * 10 + (uint64_t)(body[i] - '0');
+    add(&histograms[c->slow ? SLOW : HEALTHY], now > sent ? (now - sent) / 1000 : 0);
     deliveries[c->slow]++;
-    if (len >= STAMP_BYTES && body[0] == '@') {
-        uint64_t sent = 0;
-        for (int i = 1; i < STAMP_BYTES; i++)
-            sent = sent * 10 + (uint64_t)(body[i] - '0');
-        add(&histograms[c->slow ? SLOW : HEALTHY], now > sent ? (now - sent) / 1000 : 0);
-    }
 }
 
 /* Takes the place where a subscription begins, from `ok` or from an entry of `welcome.boards`. */
@@ -188,7 +188,7 @@ static void begin(struct conn *c, const struct fields *f, uint64_t now) {
 static void take_message(struct conn *c, const uint8_t *payload, size_t size, uint64_t place, uint64_t now) {
     struct fields f;
     if (hello_count == 0) {
-        delivered(c, payload, size, now);
+        take_body(c, payload, size, now);
         return;
     }
     if (!read_fields(&f, payload, size)) {
@@ -222,7 +222,7 @@ static void take_message(struct conn *c, const uint8_t *payload, size_t size, ui
         if (f.post.at != NULL)
             look_out((int)(c - conns), f.post, f.body.at != NULL, place, now);
         if (f.body.at != NULL)
-            delivered(c, f.body.at, f.body.len, now);
+            take_body(c, f.body.at, f.body.len, now);
     }
 }
 
