@@ -1,14 +1,12 @@
 """What is measured beside Parley in the same run: programs that send on command to readers of the harness, and keep nothing.
 
-Each prints ``listening PORT``, then ``ready`` when its readers are there, and answers ``send ROUNDS JOINED`` with ``sent ...``: JOINED
+Each prints ``listening PORT`` (and, where it only started the server, the server's process ids), then ``ready`` when its readers are there, and answers ``send ROUNDS JOINED`` with ``sent ...``: JOINED
 messages in a row to every reader, ROUNDS times.
 """
 
-import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final, Self
 
 from harness import machine
@@ -17,9 +15,7 @@ from harness.meter import Cpu
 from harness.native import program
 from harness.readers import Opening, Readers, Wanted
 
-FOLDER: Final = Path(__file__).resolve().parent.parent
 FLOOR: Final = "floor"
-BROADCAST: Final = "websockets.broadcast"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +48,12 @@ def floor() -> Program:
     return Program(FLOOR, program("floor").argv)
 
 
-def broadcast() -> Program:
-    """Return ``websockets.broadcast``."""
-    return Program(BROADCAST, (sys.executable, str(FOLDER / "peers" / "websockets_broadcast.py")))
-
-
 class Beside:
     """A program that runs, and listens."""
 
-    def __init__(self, process: LineProcess, port: int, wanted: Wanted) -> None:
+    def __init__(self, process: LineProcess, port: int, pids: Sequence[int], wanted: Wanted) -> None:
         self._process = process
+        self._pids = pids
         self.port = port
         self._wanted = replace(wanted, port=port)
 
@@ -75,8 +67,8 @@ class Beside:
         """
         argv = [*what.argv, str(readers), str(payload_bytes)]
         async with LineProcess.start(what.name, argv) as process:
-            port, *_ = await process.hear("listening")
-            yield cls(process, int(port), what.wanted(readers))
+            port, *pids = map(int, await process.hear("listening"))
+            yield cls(process, port, pids or [process.pid], what.wanted(readers))
 
     @asynccontextmanager
     async def readers(self, count: int | None = None, *, delivery_bytes_min: int = 1) -> AsyncIterator[Readers]:
@@ -95,11 +87,13 @@ class Beside:
         await self._process.hear("sent")
 
     def cpu(self) -> Cpu:
-        """Return the CPU time of all its processes, read from outside as for Parley."""
-        own, database = machine.descendants(self._process.pid)
-        return Cpu(sum(machine.cpu_us(pid) for pid in [self._process.pid, *own, *database]), 0.0)
+        """Return the CPU time of all the server's processes, read from outside as for Parley."""
+        return Cpu(sum(map(machine.cpu_us, self._all())), 0.0)
 
     def rss_bytes(self) -> int:
-        """Return the resident memory of all its processes."""
-        own, database = machine.descendants(self._process.pid)
-        return machine.rss_bytes([self._process.pid, *own, *database])
+        """Return the resident memory of all the server's processes."""
+        return machine.rss_bytes(self._all())
+
+    def _all(self) -> list[int]:
+        below = [machine.descendants(pid) for pid in self._pids]
+        return [*self._pids, *(pid for own, database in below for pid in [*own, *database])]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
-Unit: TypeAlias = Literal["us", "ms", "KiB", "MiB", "per s", "%", "count", "x"]
+Unit: TypeAlias = Literal["us", "ms", "KiB", "MiB", "per s", "%", "count", "B", "x"]
 RATIO: Final = "x"
 """The unit of a quotient of two figures of the same run: the only kind that a threshold may be set for."""
 

@@ -22,7 +22,7 @@ def enter() -> bool:
     Returns:
         True inside. False where the kernel or the lack of unshare(1) does not allow it: the caller goes on in the machine's network.
     """
-    if os.environ.get(INSIDE):
+    if inside():
         _loopback_up()
         return True
     command = ["unshare", "--net", "--pid", "--fork", "--mount", "--mount-proc", "--kill-child"]
@@ -33,6 +33,11 @@ def enter() -> bool:
     argv = [*command, sys.executable, *sys.orig_argv[1:]]
     os.execvpe(argv[0], argv, os.environ | {INSIDE: "1"})  # noqa: S606  # Ourselves again.
     raise AssertionError("unreachable: exec does not return")
+
+
+def inside() -> bool:
+    """Return whether this process, or one above it, has done that."""
+    return bool(os.environ.get(INSIDE))
 
 
 def _works(command: Sequence[str]) -> bool:

@@ -2,12 +2,11 @@
 
 import re
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from harness.readers import Opening
+from harness.beside import Program
 from peers.opening import SOCKETIO_PATH, mqtt_opening, nats_opening, socketio_opening
 
 FOLDER: Final = Path(__file__).resolve().parent
@@ -67,20 +66,9 @@ class Peer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transport(Peer):
-    """A peer that delivers and keeps nothing.
+    """A peer that delivers and keeps nothing. ``program``: how its driver is started, and how a reader joins it."""
 
-    Attributes:
-        driver: its command line; the number of readers and the payload's bytes follow. What it obeys: peers/orders.py.
-        opening: what a reader sends to follow the topic; ``prelude`` is the number of frames that answer it.
-        marker: each occurrence in a payload is a delivery: for a server that joins messages in one frame (harness/readers.py).
-    """
-
-    driver: tuple[str, ...]
-    path: str = "/"
-    subprotocol: str = ""
-    opening: Sequence[Opening] = ()
-    prelude: int = 0
-    marker: str = ""
+    program: Program
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,10 +77,11 @@ class ChatServer(Peer):
 
 
 def python_driver(module: str) -> tuple[str, ...]:
-    """Return the command line of a driver in this package; it runs in the folder above."""
-    return (sys.executable, "-m", f"peers.{module}")
+    """Return the command line of a driver in this package."""
+    return ("env", "--chdir", str(FOLDER.parent), sys.executable, "-m", f"peers.{module}")
 
 
+DEVELOPMENT: Final = "make bench"
 NPM: Final = "npm ci --ignore-scripts --prefix loadtest/peers/node"
 SYNAPSE_INSTALL: Final = (
     "python3 -m venv loadtest/peers/build/synapse && "
@@ -109,53 +98,44 @@ TRANSPORTS: Final = (
     Transport(
         name="websockets.broadcast",
         parts=(PythonPackage("websockets"),),
-        install="make test",
+        install=DEVELOPMENT,
         lifted="no compression, no keepalive; uvloop",
-        driver=python_driver("websockets_broadcast"),
+        program=Program("websockets.broadcast", python_driver("websockets_broadcast")),
     ),
     Transport(
         name="aiohttp",
         parts=(PythonPackage("aiohttp"),),
-        install="make test",
+        install=DEVELOPMENT,
         lifted="no compression, no heartbeat; uvloop; a loop of send_bytes, it has no broadcast",
-        driver=python_driver("aiohttp_sends"),
+        program=Program("aiohttp", python_driver("aiohttp_sends")),
     ),
     Transport(
         name="python-socketio",
         parts=(PythonPackage("python-socketio"), PythonPackage("aiohttp")),
-        install="pip install --group bench",
+        install=DEVELOPMENT,
         lifted="WebSocket transport only, no compression, ping beyond the run; uvloop; emit to a room",
-        driver=python_driver("socketio_room"),
-        path=SOCKETIO_PATH,
-        opening=socketio_opening(),
-        prelude=2,
+        program=Program("python-socketio", python_driver("socketio_room"), SOCKETIO_PATH, opening=socketio_opening(), prelude=2),
     ),
     Transport(
         name="Node ws",
         parts=(NodePackage("ws"), Command(("node", "--version"))),
         install=NPM,
         lifted="no compression; a loop of send, it has no broadcast",
-        driver=("node", str(NODE / "ws.mjs")),
+        program=Program("Node ws", ("node", str(NODE / "ws.mjs"))),
     ),
     Transport(
         name="socket.io",
         parts=(NodePackage("socket.io"), Command(("node", "--version"))),
         install=NPM,
         lifted="WebSocket transport only, no compression, ping beyond the run; emit to a room",
-        driver=("node", str(NODE / "socketio.mjs")),
-        path=SOCKETIO_PATH,
-        opening=socketio_opening(),
-        prelude=2,
+        program=Program("socket.io", ("node", str(NODE / "socketio.mjs")), SOCKETIO_PATH, opening=socketio_opening(), prelude=2),
     ),
     Transport(
         name="nats-server",
         parts=(Command(("nats-server", "--version")),),
         install="apt install nats-server",
         lifted="no compression, ping beyond the run, connections; joins messages of a burst in one frame",
-        driver=python_driver("nats_server"),
-        opening=nats_opening(),
-        prelude=2,
-        marker="MSG ",
+        program=Program("nats-server", python_driver("nats_server"), opening=nats_opening(), prelude=2, marker="MSG "),
     ),
     Transport(
         name="mosquitto",
@@ -163,11 +143,7 @@ TRANSPORTS: Final = (
         install="apt install mosquitto",
         lifted="QoS 0, no keepalive, no persistence, no bound on a client's queue",
         needs_private_network=True,
-        driver=python_driver("mosquitto_broker"),
-        path="/mqtt",
-        subprotocol="mqtt",
-        opening=mqtt_opening(),
-        prelude=2,
+        program=Program("mosquitto", python_driver("mosquitto_broker"), "/mqtt", "mqtt", opening=mqtt_opening(), prelude=2),
     ),
 )
 

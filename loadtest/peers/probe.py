@@ -15,6 +15,10 @@ ANSWER_WITHIN_S: Final = 20
 P = TypeVar("P", bound=Peer)
 
 
+class NoSuchPeer(Exception):
+    """A name that the catalogue does not have."""
+
+
 @dataclass(frozen=True, slots=True)
 class Present(Generic[P]):
     """A peer that can be started."""
@@ -22,49 +26,38 @@ class Present(Generic[P]):
     peer: P
     version: str
 
-
-@dataclass(frozen=True, slots=True)
-class Absent:
-    """A peer that cannot, and why."""
-
-    name: str
-    why: str
-
-    def line(self) -> str:
-        """Return a note for the end of a table."""
-        return f"absent: {self.name}: {self.why}"
+    def note(self) -> str:
+        """Return what must be said beside its figures."""
+        return f"{self.peer.name} {self.version}: {self.peer.lifted}"
 
 
-def look(peers: Iterable[P], *, private_network: bool) -> tuple[list[Present[P]], list[Absent]]:
-    """Part the peers into those that can be started and those that cannot."""
+def look(peers: Iterable[P], *, private_network: bool) -> tuple[list[Present[P]], dict[str, str]]:
+    """Part the peers into those that can be started, and the names of those that cannot, with the reason."""
     present: list[Present[P]] = []
-    absent: list[Absent] = []
+    absent: dict[str, str] = {}
     for peer in peers:
         versions = [version_of(part) for part in peer.parts]
         missing = [name_of(part) for part, version in zip(peer.parts, versions, strict=True) if version is None]
         if missing:
-            absent.append(Absent(peer.name, f"{' and '.join(missing)} not installed ({peer.install})"))
+            absent[peer.name] = f"{' and '.join(missing)} not installed ({peer.install})"
         elif peer.needs_private_network and not private_network:
-            absent.append(
-                Absent(peer.name, "it listens on every interface, and no network of its own could be made (unshare, as root)")
-            )
+            absent[peer.name] = "it listens on every interface, and the run has no network of its own (unshare, as root)"
         elif versions[0] is not None:
             present.append(Present(peer, versions[0]))
     return present, absent
 
 
-def choose(peers: Sequence[P], names: str) -> list[P]:
-    """Return the peers of a list of names with commas between, or all of them for ``all``.
+def choose(peers: Sequence[P], names: Sequence[str]) -> list[P]:
+    """Return the peers of these names, or all of them for ``all``.
 
     Raises:
-        SystemExit: there is no such peer; the message names those that there are.
+        NoSuchPeer: the message names those that there are.
     """
-    if names == "all":
+    if "all" in names:
         return list(peers)
-    wanted = [name.strip() for name in names.split(",") if name.strip()]
-    if unknown := set(wanted) - {peer.name for peer in peers}:
-        raise SystemExit(f"no such peer: {', '.join(sorted(unknown))}; there are {', '.join(peer.name for peer in peers)}")
-    return [peer for peer in peers if peer.name in wanted]
+    if unknown := set(names) - {peer.name for peer in peers}:
+        raise NoSuchPeer(f"no such peer: {', '.join(sorted(unknown))}; there are {', '.join(peer.name for peer in peers)}")
+    return [peer for peer in peers if peer.name in names]
 
 
 def name_of(part: Part) -> str:

@@ -6,24 +6,27 @@ posts in flight.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol, TypeAlias
 
 from harness.authors import SUBPROTOCOL, Author, Draft, bodies, open_authors, publish_all
-from harness.beside import FLOOR, Beside, Program, broadcast, floor
+from harness import private
+from harness.beside import FLOOR, Beside, Program, floor
 from harness.figures import Outcome
 from harness.lines import ChildError
 from harness.meter import BUSY, Cpu, Meter, Spent
 from harness.parley import Parley
-from harness.readers import Opening, Readers, Wanted
+from harness.readers import Count, Opening, Readers, Wanted
 from harness.room import guest_hello
 from harness.stats import percentile
 from parley_protocol.codec import MSGPACK, encode
 from parley_protocol.frames import Author as PostAuthor
 from parley_protocol.frames import Posted, Subscribe
 from parley_protocol.ids import AccountId, BoardId, PostId
+from peers.catalogue import TRANSPORTS
+from peers.probe import choose, look
 
 BOARD: Final = "load-room"
 BOARD_ALONE: Final = "load-alone"
@@ -33,6 +36,8 @@ ALONE: Final = "parley, nobody reads"
 BURST_ROUNDS: Final = 10
 """Under load a program beside Parley writes this many joined frames to every reader before the harness waits for the readers."""
 SETTLE_S: Final = 1.0
+FAILURES: Final = (ChildError, TimeoutError)
+"""What a server raises that breaks off."""
 
 Mode: TypeAlias = Literal["one at a time", "under load"]
 MODES: Final[tuple[Mode, ...]] = ("one at a time", "under load")
@@ -40,7 +45,10 @@ MODES: Final[tuple[Mode, ...]] = ("one at a time", "under load")
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much is measured. ``one`` and ``load`` are the posts of a window in each mode; ``in_flight`` is over all authors."""
+    """How much is measured. ``one`` and ``load`` are the posts of a window in each mode; ``in_flight`` is over all authors.
+
+    ``peers``: names of transports in peers/catalogue.py, or ``all``.
+    """
 
     readers: int
     authors: int
@@ -51,6 +59,7 @@ class Size:
     load: int
     rounds: int
     terms: int
+    peers: Sequence[str]
 
     def posts(self, mode: Mode) -> int:
         """Return the posts of one window."""
@@ -90,11 +99,31 @@ class Window:
         return self.spent.server_us / (self.deliveries or self.posts)
 
 
+Results: TypeAlias = dict[tuple[str, Mode], list[Window]]
+"""Every round's windows, by server and mode."""
+
+
+class Following(Protocol):
+    """Readers that are connected: those of ``native/``, or those of a server that has no WebSocket."""
+
+    async def count(self) -> Count:
+        """Return what has arrived so far."""
+        ...
+
+    async def expect(self, deliveries: int) -> None:
+        """Ask to be told by ``reached``; ask before they are sent."""
+        ...
+
+    async def reached(self) -> int:
+        """Wait for what ``expect`` asked; return when the last delivery was read, on ``time.monotonic_ns``'s clock."""
+        ...
+
+
 class Subject(Protocol):
     """A server under test, its readers connected. ``measure`` treats all of them alike."""
 
     name: str
-    readers: Readers | None
+    readers: Following | None
 
     def cpu(self) -> Cpu:
         """Return the CPU time that it has used so far."""
@@ -110,7 +139,7 @@ class Sender:
 
     def __init__(self, name: str, beside: Beside, readers: Readers, joined: int) -> None:
         self.name = name
-        self.readers: Readers | None = readers
+        self.readers: Following | None = readers
         self.cpu = beside.cpu
         self._beside = beside
         self._joined = joined
@@ -128,7 +157,7 @@ class Board:
 
     def __init__(self, server: Parley, board: str, authors: Sequence[Author], readers: Readers | None, size: Size) -> None:
         self.name = PARLEY if readers else ALONE
-        self.readers = readers
+        self.readers: Following | None = readers
         self.cpu = server.cpu
         self._board = board
         self._authors = authors
@@ -232,27 +261,62 @@ async def open_parley(size: Size) -> AsyncIterator[list[Board]]:
             yield [Board(server, BOARD, authors, readers, size), Board(server, BOARD_ALONE, authors, None, size)]
 
 
-Results: TypeAlias = dict[tuple[str, Mode], list[Window]]
+async def in_turns(
+    subjects: Sequence[Subject], posts: Callable[[str, Mode], int], readers: int, rounds: int, needed: Container[str]
+) -> tuple[Results, dict[str, str]]:
+    """Warm all servers up with a quarter of a window, then measure rounds of them all, beginning with another one each time.
+
+    Args:
+        subjects: the servers, their readers connected.
+        posts: of a window, by a server's name and the mode.
+        readers: of each server.
+        rounds: how many.
+        needed: servers whose failure ends the run; another one is left out from there on.
+
+    Returns:
+        The windows; and the servers that failed, with their errors: one that lost or repeated a delivery has no figure, which would
+        be that of other work.
+    """
+    results: Results = {(subject.name, mode): [] for mode in MODES for subject in subjects}
+    failed: dict[str, str] = {}
+    for number in range(-1, rounds):
+        turn = max(0, number) % len(subjects)
+        for mode in MODES:
+            for subject in [*subjects[turn:], *subjects[:turn]]:
+                if subject.name in failed:
+                    continue
+                count = posts(subject.name, mode)
+                try:
+                    window = await measure(subject, mode, count if number >= 0 else max(1, count // 4), readers)
+                except FAILURES as error:
+                    if subject.name in needed:
+                        raise
+                    failed[subject.name] = f"broke off: {error}"
+                    continue
+                if number >= 0:
+                    results[subject.name, mode].append(window)
+    return {key: windows for key, windows in results.items() if key[0] not in failed}, failed
 
 
 async def run(size: Size) -> Outcome:
     """Measure everything, in rounds that begin with another server each time."""
     outcome = Outcome()
+    present, absent = look(choose(TRANSPORTS, size.peers), private_network=private.inside())
+    outcome.absent |= absent
     async with AsyncExitStack() as stack:
-        subjects: list[Subject] = [
-            *[await stack.enter_async_context(open_sender(what, size)) for what in (floor(), broadcast())],
-            *await stack.enter_async_context(open_parley(size)),
-        ]
+        subjects: list[Subject] = [await stack.enter_async_context(open_sender(floor(), size))]
+        for one in present:
+            try:
+                subjects.append(await stack.enter_async_context(open_sender(one.peer.program, size)))
+            except FAILURES as error:
+                outcome.absent[one.peer.name] = f"did not start: {error}"
+            else:
+                outcome.notes.append(one.note())
+        subjects += await stack.enter_async_context(open_parley(size))
         await asyncio.sleep(SETTLE_S)
-        for subject in subjects:
-            for mode in MODES:
-                await measure(subject, mode, max(1, size.posts(mode) // 4), size.readers)
-        results: Results = {(subject.name, mode): [] for mode in MODES for subject in subjects}
-        for number in range(size.rounds):
-            turn = number % len(subjects)
-            for mode in MODES:
-                for subject in subjects[turn:] + subjects[:turn]:
-                    results[subject.name, mode].append(await measure(subject, mode, size.posts(mode), size.readers))
+        needed = {FLOOR, PARLEY, ALONE}
+        results, failed = await in_turns(subjects, lambda _, mode: size.posts(mode), size.readers, size.rounds, needed)
+    outcome.absent |= failed
     tell(results, outcome)
     return outcome
 
@@ -269,6 +333,7 @@ def tell(results: Results, outcome: Outcome) -> None:
         if windows[0].deliveries:
             joined = [window.deliveries / window.reads for window in windows]
             outcome.add(f"frames that a read brings, {mode}", name, "count", joined, samples)
+            outcome.add(f"bytes of a delivery, {mode}", name, "B", [window.bytes / window.deliveries for window in windows], samples)
         if mode == "one at a time" and windows[0].deliveries:
             for percent in (50, 99):
                 last = [percentile(window.last_ms, percent) for window in windows]

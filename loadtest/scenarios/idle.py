@@ -2,31 +2,40 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from harness import machine
-from harness.beside import Beside, Program, broadcast
+from harness import machine, private
+from harness.beside import Beside, Program
 from harness.figures import Outcome
+from harness.lines import ChildError
 from harness.parley import Parley
 from harness.readers import Readers
 from harness.room import guest_hello, member_hello
 from harness.swarm import BOARD_PREFIX, Swarm
+from peers.catalogue import TRANSPORTS
+from peers.probe import choose, look
 
 FIRST: Final = 100
 """Connected before the first reading, so that what a server allocates once is not divided among the others."""
 SETTLE_S: Final = 1.5
+PAYLOAD_BYTES: Final = 400
+"""Of the messages that a peer makes ready, and that nobody sends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much is measured. Parley's connections carry tokens of so many ``accounts`` (0: they are guests)."""
+    """How much is measured. Parley's connections carry tokens of so many ``accounts`` (0: they are guests).
+
+    ``peers``: names of transports in peers/catalogue.py, or ``all``.
+    """
 
     connections: int
     accounts: int
     rounds: int
+    peers: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +60,21 @@ class Round:
 async def run(size: Size) -> Outcome:
     """Measure fresh servers: memory once taken is seldom given back."""
     outcome = Outcome()
+    present, outcome.absent = look(choose(TRANSPORTS, size.peers), private_network=private.inside())
+    outcome.notes += [one.note() for one in present]
     rounds: dict[str, list[Round]] = {}
     for _ in range(size.rounds):
         async with _parley(size) as (rss, connect):
             rounds.setdefault("parley", []).append(await measure(size.connections, rss, connect))
-        for what in (broadcast(),):
-            async with _beside(what, size) as (rss, connect):
-                rounds.setdefault(what.name, []).append(await measure(size.connections, rss, connect))
+        for one in present:
+            if (name := one.peer.name) in outcome.absent:
+                continue
+            try:
+                async with _beside(one.peer.program, size) as (rss, connect):
+                    rounds.setdefault(name, []).append(await measure(size.connections, rss, connect))
+            except (ChildError, TimeoutError) as error:
+                outcome.absent[name] = f"broke off: {error}"
+                rounds.pop(name, None)
     for name, done in rounds.items():
         count = size.connections * size.rounds
         outcome.add("resident memory per connection", name, "KiB", [one.server for one in done], count)
@@ -104,5 +121,13 @@ async def _parley(size: Size) -> AsyncIterator[tuple[Callable[[], int], Connect]
 
 @asynccontextmanager
 async def _beside(what: Program, size: Size) -> AsyncIterator[tuple[Callable[[], int], Connect]]:
-    async with Beside.start(what, FIRST + size.connections, payload_bytes=1) as server:
-        yield server.rss_bytes, server.readers
+    async with Beside.start(what, FIRST + size.connections, PAYLOAD_BYTES) as server:
+
+        @asynccontextmanager
+        async def connect(count: int) -> AsyncIterator[Readers]:
+            async with server.readers(count) as readers:
+                yield readers
+                if (await readers.count()).closed:
+                    raise ChildError(f"{what.name} hung up on readers that heard nothing")
+
+        yield server.rss_bytes, connect
